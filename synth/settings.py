@@ -68,7 +68,11 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _roles_are_served(self) -> "Settings":
-        self.gateway()
+        gateway = self.gateway()
+        if any(gateway.upstreams[model.upstream].kind == "sim" for model in gateway.roles.get("embedder", ())):
+            raise ValueError(
+                "roles.embedder: the built-in model has no embeddings; without the role a static one is used"
+            )
         if len(self.roles["judge"]) > self.judge.judges:
             raise ValueError(
                 f"judge.judges is {self.judge.judges}, fewer than the {len(self.roles['judge'])} judges in roles"

@@ -87,6 +87,8 @@ class Benchmarks:
         Args:
             text: a task, or everything that a trajectory's model and screens said.
         """
+        if not self._texts:
+            return None
         words = _hashed(_words(text))
         for length, kind in ((LONG, "13-gram"), (MIDDLE, "8-gram"), (SHORT, "containment")):
             index = self._runs[length]

@@ -46,7 +46,7 @@ TABLE: Mapping[str, Row] = {
     "envs.errors.DiskFull": Row(MISSING, "free some (`synth clean` removes what dead runs left); then run it again"),
     "envs.errors.EngineError": Row(MISSING, "`synth doctor` checks the Docker engine"),
     "envs.images.debian.BaseImageError": Row(MISSING, "`synth doctor` checks what a run needs"),
-    "envs.images.recipe.RecipeError": Row(MISSING, ""),
+    "envs.images.recipe.RecipeError": Row(MISSING, "see `packages` of a domain's YAML file in docs/taxonomy.md"),
     "taxonomy.catalog.CatalogError": Row(USAGE, ""),
     "taxonomy.own_template.TokenizerUnusable": Row(
         USAGE, "give sampler.tokenizer a folder with tokenizer_config.json, or give sampler.template a family"

@@ -56,6 +56,7 @@ def test_wrong_arguments(arguments: tuple[str, ...], wanted: list[str], tmp_path
         ("benchmarks = ['no/tasks']", ["no/tasks: there is no such file or folder"]),
         ("domains = ['herbs.yaml']", ["herbs.yaml", "cannot be read"]),
         ("[meaning]\ncap = 0", ["meaning.cap"]),
+        ("[roles]\nembedder = 'sim:sim'", ["roles.embedder", "no embeddings"]),
         ("[upstreams.acme]\nurl = 'http://127.0.0.1:1/v1'\nkey_env = 'sk-abcdef0123456789'", ["key_env", "NAME"]),
         ("[upstreams.acme]\nurl = 'http://127.0.0.1:1/v1'\napi_key = 'sk-abcdef0123456789'", ["key_env"]),
     ],

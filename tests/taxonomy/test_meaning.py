@@ -73,7 +73,7 @@ def test_an_earlier_go_is_taken_up() -> None:
     assert again.nearest(probe) == pytest.approx(first.nearest(probe))
 
 
-def test_a_thousand_clusters_are_searched_exactly() -> None:
+def test_hundreds_of_clusters_are_searched_exactly() -> None:
     rng = np.random.default_rng(1)
     clusters = Clusters(MeaningSettings(similarity=0.9))
     made = rng.standard_normal((300, 64)).astype(np.float32)

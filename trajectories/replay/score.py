@@ -79,7 +79,8 @@ def read_predictions(path: Path, steps: Sequence[Step]) -> list[str | None]:
         steps: in the order in which the texts are wanted.
 
     Raises:
-        StepsError: the file cannot be read, a line lacks a field, names a step that is not asked, or is there twice.
+        StepsError: the file cannot be read, a line lacks a field or has one of another kind, names a step that is
+            not asked, or is there twice.
     """
     asked = {step.key for step in steps}
     found: dict[tuple[str, int, int], str] = {}
@@ -87,7 +88,10 @@ def read_predictions(path: Path, steps: Sequence[Step]) -> list[str | None]:
         missing = next((name for name in ("task_id", "step_idx", "text") if name not in row), None)
         if missing is not None:
             raise StepsError(f"{path}: line {number}: has no {missing}")
-        key = (str(row["task_id"]), int(row.get("sample_idx") or 0), int(row["step_idx"]))
+        place = (row.get("sample_idx") or 0, row["step_idx"])
+        if not all(isinstance(one, int) for one in place):
+            raise StepsError(f"{path}: line {number}: step_idx and sample_idx must be whole numbers")
+        key = (str(row["task_id"]), *place)
         if key not in asked:
             raise StepsError(f"{path}: line {number}: step {key} is not among the steps")
         if key in found:

@@ -104,6 +104,7 @@ def test_bad_files_of_steps(tmp_path: Path, rows: tuple[object, ...], said_line:
     [
         ({"task_id": "a", "text": "t"}, "line 1: has no step_idx"),
         ({"task_id": "b", "step_idx": 0, "text": "t"}, "is not among the steps"),
+        ({"task_id": "a", "step_idx": "first", "text": "t"}, "line 1: step_idx and sample_idx must be whole numbers"),
     ],
 )
 def test_bad_files_of_predictions(tmp_path: Path, row: dict[str, Any], said_line: str) -> None:
