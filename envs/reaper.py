@@ -1,11 +1,20 @@
 """Removing what dead owners left in the Docker engine."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from envs.errors import EngineError, ImageMissing
 from envs.owner import LABEL, alive, run_of
 from envs.sdk import Sdk
+
+BASE_LABEL = "synth.base"
+"""Of a base image, and so of all that is built upon it: the base image's name."""
+
+HALF_BUILT_S = 60.0
+"""How old an image between two instructions of a build must be before its build is taken for dead: the next
+instruction of a living one follows within milliseconds, as only the last, the owner's label, comes after the files."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +54,19 @@ async def reap(sdk: Sdk, owner: str, run_id: str | None = None, *, own: bool = F
         tags = [tag for tag in image["RepoTags"] or [] if tag != "<none>:<none>"]
         for reference in tags or [image["Id"]]:
             await remove_image(sdk, reference)
+    for image in await sdk.call(sdk.api.images, filters={"dangling": True}):
+        if _half_built(image) and await _remove_unused(sdk, image["Id"]):
+            images.append(image)
     networks = [n for n in await sdk.call(sdk.api.networks, filters=labelled) if condemned(n["Labels"])]
     for network in networks:
         await sdk.call(sdk.api.remove_network, network["Id"])
     return Reaped(len(containers), len(images), len(networks))
+
+
+def _half_built(image: Mapping[str, Any]) -> bool:
+    """Whether a build that was killed left it: the owner's label comes with a build's last instruction."""
+    labels = image["Labels"] or {}
+    return BASE_LABEL in labels and LABEL not in labels and time.time() - float(image["Created"]) > HALF_BUILT_S
 
 
 async def remove_container(sdk: Sdk, name: str) -> None:
@@ -68,3 +86,16 @@ async def remove_image(sdk: Sdk, reference: str) -> None:
         await sdk.call(sdk.api.remove_image, reference, force=True)
     except ImageMissing:
         return
+
+
+async def _remove_unused(sdk: Sdk, reference: str) -> bool:
+    """Remove an image unless a container, such as a long build's, stands on it."""
+    try:
+        await sdk.call(sdk.api.remove_image, reference)
+    except ImageMissing:
+        return False
+    except EngineError as error:
+        if "conflict" not in str(error):
+            raise
+        return False
+    return True

@@ -21,12 +21,10 @@ from docker.models.containers import Container
 from envs.engine import CAPABILITIES_LABEL
 from envs.images.debian import BaseImageError, Log, debootstrap, pull, short
 from envs.images.recipe import RULE, Layer, Recipe, known_domains, load_recipe
+from envs.reaper import BASE_LABEL
 
 BUILDER = "synth-base-build"
 """Name of the container in which an image is made. A label would be inherited by every container of that image."""
-
-LABEL = "synth.base"
-"""On a base image, and so on every image made from it: the base image's reference."""
 
 RECORD = "/etc/synth-image.json"
 """File in the image that names it and the version of every package in it."""
@@ -209,7 +207,7 @@ class ImageStore:
                 _run(container, f"({probe}) >/dev/null </dev/null", f"the new image fails its probe `{probe}`")
             container.stop(timeout=0)
             repository, tag = reference.rsplit(":", 1)
-            changes = [*settings, 'CMD ["bash"]', f"LABEL {LABEL}={reference}"]
+            changes = [*settings, 'CMD ["bash"]', f"LABEL {BASE_LABEL}={reference}"]
             if layer.capabilities:
                 changes.append(f"LABEL {CAPABILITIES_LABEL}={','.join(layer.capabilities)}")
             made = container.commit(repository, tag, changes=changes)

@@ -14,6 +14,7 @@ import docker.errors
 import pytest
 import requests
 
+from envs import reaper
 from envs.engine import (
     CAPABILITIES_LABEL,
     BuildFailed,
@@ -25,6 +26,7 @@ from envs.engine import (
     owner,
 )
 from envs.owner import LABEL, alive, run_of
+from envs.reaper import BASE_LABEL
 from envs.sdk import mapped
 
 ROOT = Path(__file__).parents[2]
@@ -254,6 +256,32 @@ async def test_what_a_killed_process_left_is_reaped_and_nothing_else(engine: Eng
         while left(living) != (0, 0) and time.monotonic() < deadline:
             await engine.reap(f"{run}-living")
     assert left(living) == (0, 0)
+
+
+@pytest.mark.docker
+async def test_what_a_build_killed_between_two_instructions_left_is_reaped(
+    engine: Engine, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The engine names the owner in a build's last instruction, so until then an image has its base's label alone.
+    (tmp_path / "Dockerfile").write_text(f"FROM {base}\nENV HALF={os.getpid()}\n")
+    api = engine._sdk.api
+    last = list(api.build(path=str(tmp_path), rm=True, decode=True))[-2]
+    half = last["stream"].split()[-1] if "stream" in last else last["aux"]["ID"]
+
+    assert api.inspect_image(half)["Config"]["Labels"].keys() == {BASE_LABEL}
+    await engine.reap()
+    assert await engine.has_image(half)  # its build may be living
+    # Not less: other tests are building.
+    monkeypatch.setattr(reaper, "HALF_BUILT_S", 5.0)
+    container = api.create_container(half, command="sleep")["Id"]
+    await asyncio.sleep(6)
+    try:
+        await engine.reap()
+        assert await engine.has_image(half)  # a step of a build stands on it
+    finally:
+        api.remove_container(container)
+    await engine.reap()
+    assert not await engine.has_image(half)
 
 
 @pytest.mark.docker

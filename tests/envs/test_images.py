@@ -20,7 +20,8 @@ import yaml
 
 from envs import images
 from envs.images import BaseImageError, Image, ImageStore
-from envs.images.store import BUILDER, LABEL, RECORD
+from envs.images.store import BUILDER, RECORD
+from envs.reaper import BASE_LABEL
 
 pytestmark = pytest.mark.docker
 
@@ -95,7 +96,7 @@ def test_surroundings_of_a_task(client: docker.DockerClient, image: Image) -> No
 
 def test_it_tells_nothing_of_the_machine_that_built_it(client: docker.DockerClient, image: Image) -> None:
     config = client.images.get(image.reference).attrs["Config"]
-    assert config["Labels"] == {LABEL: image.reference}
+    assert config["Labels"] == {BASE_LABEL: image.reference}
     assert config["Hostname"] in ("", "synth")
     assert config["Cmd"] == ["bash"]
     assert not [line for line in config["Env"] if "proxy" in line.lower()]
