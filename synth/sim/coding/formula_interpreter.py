@@ -5,13 +5,14 @@ from typing import ClassVar
 
 from synth.sim.checking import checks_file
 from synth.sim.coding.formula_interpreter_program import CHECKS, FAULTS, LANGUAGE, SOURCE
+from synth.sim.faulty_program import FaultyProgram
 from synth.sim.planted_faults import Fault, Repair, plant
-from synth.sim.scenario import Run, Scenario, Script, Teacher, Write
+from synth.sim.scenario import Run, Teacher, Write
 from synth.sim.wording import listed
 from synth.sim.workplace import Request, Workplace
 
 
-class FormulaInterpreter(Scenario):
+class FormulaInterpreter(FaultyProgram):
     """Three of seven faults are in it; operators, comment sign and names of the language are drawn."""
 
     topic: ClassVar[str] = "parsers-interpreters"
@@ -30,21 +31,17 @@ class FormulaInterpreter(Scenario):
         self.language = self.place.project.title.split()[0] + rng.choice(("Script", " Rules", "Calc", " Formula"))
         self.doc = rng.choice(("LANGUAGE.md", "docs-language.txt", "MANUAL.md"))
         self.folder = f"{self.place.folder}/{rng.choice(('interpreter', 'engine', 'lang', 'eval'))}"
-        self.reference = self._fill(SOURCE)
-        self.pool = [Fault(**{key: self._fill(text) for key, text in fields.items()}) for fields in FAULTS]
+        self.marks = {
+            "@POW@": self.power, "@ASSIGN@": self.assign, "@COMMENT@": self.comment, "@NE@": self.unequal,
+            "@IF@": self.choose, "@TOOL@": self.tool, "@LANG@": self.language, "@TITLE@": self.place.slug,
+            "@POWRE@": self.power.replace("^", r"\^").replace("*", r"\*"),
+        }  # fmt: skip
+        self.reference = self.filled(SOURCE)
+        self.pool = [Fault(**{key: self.filled(text) for key, text in fields.items()}) for fields in FAULTS]
         planted = sorted(rng.sample(range(len(self.pool)), 3))
         self.faults = [self.pool[i] for i in planted]
         self.names = rng.sample("rate load base span count width depth tare share level".split(), 3)
         self._write_texts()
-
-    def _fill(self, text: str) -> str:
-        for mark, value in (
-            ("@POW@", self.power), ("@ASSIGN@", self.assign), ("@COMMENT@", self.comment), ("@NE@", self.unequal),
-            ("@IF@", self.choose), ("@TOOL@", self.tool), ("@LANG@", self.language), ("@TITLE@", self.place.slug),
-            ("@POWRE@", self.power.replace("^", r"\^").replace("*", r"\*")),
-        ):  # fmt: skip
-            text = text.replace(mark, value)
-        return text
 
     @property
     def repair(self) -> Repair:
@@ -63,23 +60,14 @@ class FormulaInterpreter(Scenario):
     def setup(self) -> list[Run | Write]:
         return [
             Write(f"{self.folder}/{self.tool}", self.repair.text, "0755"),
-            Write(f"{self.folder}/{self.doc}", self._fill(LANGUAGE)),
+            Write(f"{self.folder}/{self.doc}", self.filled(LANGUAGE)),
             Write(f"{self.folder}/sample.txt", self.sample),
         ]
-
-    def solution(self) -> str:
-        return self.repair.solution()
-
-    def wrong(self) -> list[Script]:
-        return self.repair.wrong()
-
-    def partial(self) -> list[Script]:
-        return self.repair.partial()
 
     def checks(self) -> str:
         constants = {
             "TOOL": f"{self.folder}/{self.tool}", "REFERENCE": self.reference, "SAMPLE": self.sample,
-            "DOC": (f"{self.folder}/{self.doc}", self._fill(LANGUAGE)), "POW": self.power, "NE": self.unequal,
+            "DOC": (f"{self.folder}/{self.doc}", self.filled(LANGUAGE)), "POW": self.power, "NE": self.unequal,
             "ASSIGN": self.assign, "COMMENT": self.comment, "IF": self.choose,
         }  # fmt: skip
         return checks_file(constants, CHECKS, ["random", "tempfile"])

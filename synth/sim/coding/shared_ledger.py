@@ -5,8 +5,9 @@ from typing import ClassVar
 
 from synth.sim.checking import checks_file
 from synth.sim.coding.shared_ledger_program import CHECKS, OPERATION, PIECES, REHEARSE, RUNNER, SOURCE
+from synth.sim.faulty_program import FaultyProgram
 from synth.sim.planted_faults import Fault, Repair, plant
-from synth.sim.scenario import Run, Scenario, Script, Teacher, Write
+from synth.sim.scenario import Run, Teacher, Write
 from synth.sim.wording import listed
 from synth.sim.workplace import Request, Workplace
 
@@ -23,7 +24,7 @@ _TRADES = (
 )
 
 
-class SharedLedger(Scenario):
+class SharedLedger(FaultyProgram):
     """Three of six concurrency faults; things, units and verbs are drawn."""
 
     topic: ClassVar[str] = "concurrency-faults"
@@ -40,6 +41,10 @@ class SharedLedger(Scenario):
         self.names = sorted(
             rng.sample("amber basalt cedar dune ember fjord grove heath inlet juniper kelp larch".split(), 6)
         )
+        self.marks = {
+            "@THING@": self.thing, "@UNITS@": self.units, "@VERB@": self.verb, "@TOOL@": self.tool,
+            "@PREFIX@": self.tool[:-3].upper(), "@A@": self.names[0], "@B@": self.names[1], "@DOC@": self.doc,
+        }  # fmt: skip
         self.levels = {name: rng.randrange(200, 900) for name in self.names}
         self.journal = "".join(
             f"{source} {target} {rng.randrange(1, 60)}\n"
@@ -52,14 +57,6 @@ class SharedLedger(Scenario):
         self.pool = [self._fault(key, "add" if "stale-level" in planted else self.verb) for key in keys]
         self.faults = [fault for fault in self.pool if fault.name in planted]
         self._write_texts()
-
-    def _fill(self, text: str) -> str:
-        for mark, value in (
-            ("@THING@", self.thing), ("@UNITS@", self.units), ("@VERB@", self.verb), ("@TOOL@", self.tool),
-            ("@PREFIX@", self.tool[:-3].upper()), ("@A@", self.names[0]), ("@B@", self.names[1]), ("@DOC@", self.doc),
-        ):  # fmt: skip
-            text = text.replace(mark, value)
-        return text
 
     def _fault(self, name: str, exclusive: str) -> Fault:
         """A fault with its probe, made of operations that the other faults do not disturb."""
@@ -86,14 +83,14 @@ class SharedLedger(Scenario):
             case = [f"{self.verb} {one} {other} 3" for one, other in ((a, b), (c, d), (e, f))]
             expect = f"journal: {lines + 3} lines"
         stagger = {"removed-lock": "STAGGER=0.15 ", "half-written": "STAGGER=0.08 "}.get(name, "")
-        right, wrong, mistake, symptom, thought = (self._fill(text) for text in PIECES[name])
+        right, wrong, mistake, symptom, thought = (self.filled(text) for text in PIECES[name])
         probe = f"{stagger}./rehearse.sh {' '.join(repr(step) for step in case)}"
         return Fault(name, right, wrong, mistake, symptom, thought, probe, rf"^{expect}$")
 
     @property
     def repair(self) -> Repair:
         """The work on the program."""
-        text = plant(self._fill(SOURCE), self.faults)
+        text = plant(self.filled(SOURCE), self.faults)
         return Repair(self.folder, self.tool, text, self.faults, self.pool)
 
     def setup(self) -> list[Run | Write]:
@@ -101,8 +98,8 @@ class SharedLedger(Scenario):
         return [
             Run(f"mkdir -p {folder}/data/{self.thing}s {folder}/data/locks {folder}/data/tmp"),
             Write(f"{folder}/{self.tool}", self.repair.text, "0755"),
-            Write(f"{folder}/{self.doc}", self._fill(OPERATION)),
-            Write(f"{folder}/rehearse.sh", self._fill(REHEARSE), "0755"),
+            Write(f"{folder}/{self.doc}", self.filled(OPERATION)),
+            Write(f"{folder}/rehearse.sh", self.filled(REHEARSE), "0755"),
             Write(f"{folder}/data/journal", self.journal),
             Run(
                 f"cd {folder}/data/{self.thing}s\n"
@@ -110,20 +107,11 @@ class SharedLedger(Scenario):
             ),
         ]
 
-    def solution(self) -> str:
-        return self.repair.solution()
-
-    def wrong(self) -> list[Script]:
-        return self.repair.wrong()
-
-    def partial(self) -> list[Script]:
-        return self.repair.partial()
-
     def checks(self) -> str:
         constants = {
             "TOOL": f"{self.folder}/{self.tool}", "DATA": f"{self.folder}/data", "THINGS": f"{self.thing}s", "VERB": self.verb,
             "LEVELS": self.levels, "JOURNAL": self.journal, "PREFIX": self.tool[:-3].upper(), "RUNNER": RUNNER,
-            "DOC": (f"{self.folder}/{self.doc}", self._fill(OPERATION)),
+            "DOC": (f"{self.folder}/{self.doc}", self.filled(OPERATION)),
         }  # fmt: skip
         return checks_file(constants, CHECKS, ["random", "sys", "tempfile"])
 

@@ -4,14 +4,15 @@ from random import Random
 from typing import ClassVar
 
 from synth.sim.checking import checks_file
+from synth.sim.faulty_program import FaultyProgram
 from synth.sim.games.move_generator_program import CHECKS, FAULTS, POSITIONS, RULES, SOURCE
 from synth.sim.planted_faults import Fault, Repair, plant
 from synth.sim.repair_texts import Subject, write
-from synth.sim.scenario import Run, Scenario, Script, Teacher, Write
+from synth.sim.scenario import Run, Teacher, Write
 from synth.sim.workplace import Workplace
 
 
-class MoveGenerator(Scenario):
+class MoveGenerator(FaultyProgram):
     """Three of eight faults in pawns, castling, captures in passing and check; notation and names are drawn."""
 
     topic: ClassVar[str] = "move-generators"
@@ -27,7 +28,7 @@ class MoveGenerator(Scenario):
             "@TOOL@": self.tool, "@DASH@": rng.choice(("", "-", ":")), "@PROMOTE@": rng.choice(("", "=", "/")),
             "@COUNT@": rng.choice(("perft", "count", "nodes")), "@LIST@": rng.choice(("moves", "list", "legal")),
         }  # fmt: skip
-        self.pool = [Fault(*(self._fill(text) for text in fields)) for fields in FAULTS]
+        self.pool = [Fault(*(self.filled(text) for text in fields)) for fields in FAULTS]
         self.faults = [self.pool[i] for i in sorted(rng.sample(range(len(self.pool)), 3))]
         count, listing = self.marks["@COUNT@"], self.marks["@LIST@"]
         write(
@@ -64,35 +65,21 @@ class MoveGenerator(Scenario):
             ),
         )  # fmt: skip
 
-    def _fill(self, text: str) -> str:
-        for mark, value in self.marks.items():
-            text = text.replace(mark, value)
-        return text
-
     @property
     def repair(self) -> Repair:
         """The work on the generator."""
-        return Repair(self.folder, self.tool, plant(self._fill(SOURCE), self.faults), self.faults, self.pool)
+        return Repair(self.folder, self.tool, plant(self.filled(SOURCE), self.faults), self.faults, self.pool)
 
     def setup(self) -> list[Run | Write]:
         return [
             Write(f"{self.folder}/{self.tool}", self.repair.text, "0755"),
-            Write(f"{self.folder}/{self.doc}", self._fill(RULES)),
+            Write(f"{self.folder}/{self.doc}", self.filled(RULES)),
         ]
-
-    def solution(self) -> str:
-        return self.repair.solution()
-
-    def wrong(self) -> list[Script]:
-        return self.repair.wrong()
-
-    def partial(self) -> list[Script]:
-        return self.repair.partial()
 
     def checks(self) -> str:
         constants = {
-            "TOOL": f"{self.folder}/{self.tool}", "REFERENCE": self._fill(SOURCE), "LIST": self.marks["@LIST@"],
-            "COUNT": self.marks["@COUNT@"], "DOC": (f"{self.folder}/{self.doc}", self._fill(RULES)), "POSITIONS": POSITIONS,
+            "TOOL": f"{self.folder}/{self.tool}", "REFERENCE": self.filled(SOURCE), "LIST": self.marks["@LIST@"],
+            "COUNT": self.marks["@COUNT@"], "DOC": (f"{self.folder}/{self.doc}", self.filled(RULES)), "POSITIONS": POSITIONS,
         }  # fmt: skip
         return checks_file(constants, CHECKS, ["contextlib", "io", "random", "sys"])
 

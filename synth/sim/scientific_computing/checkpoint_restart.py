@@ -4,14 +4,15 @@ from random import Random
 from typing import ClassVar
 
 from synth.sim.checking import checks_file
+from synth.sim.faulty_program import FaultyProgram
 from synth.sim.planted_faults import Fault, Repair, plant
 from synth.sim.repair_texts import Subject, write
-from synth.sim.scenario import Run, Scenario, Script, Teacher, Write
+from synth.sim.scenario import Run, Teacher, Write
 from synth.sim.scientific_computing.preloaded import CLIENT, SERVER
 from synth.sim.workplace import Workplace
 
 
-class CheckpointRestart(Scenario):
+class CheckpointRestart(FaultyProgram):
     """Three of seven faults in what is saved, how exactly, and how it is written; constants and names are drawn."""
 
     topic: ClassVar[str] = "checkpoint-restart"
@@ -28,7 +29,7 @@ class CheckpointRestart(Scenario):
             "@REBUILD@": str(rng.choice((6, 7, 9, 11))), "@KICK@": str(rng.choice((4, 5, 7))), "@START@": rng.choice(("start", "new", "fresh")),
             "@CONTINUE@": rng.choice(("continue", "resume", "extend")), "@BEAD@": rng.choice(("bead", "particle", "atom", "body")),
         }  # fmt: skip
-        self.pool = [Fault(*(self._fill(text) for text in fields)) for fields in _FAULTS]
+        self.pool = [Fault(*(self.filled(text) for text in fields)) for fields in _FAULTS]
         self.faults = [self.pool[i] for i in sorted(rng.sample(range(len(self.pool)), 3))]
         start, more, bead = self.marks["@START@"], self.marks["@CONTINUE@"], self.marks["@BEAD@"]
         nights = rng.choice(("two nights", "a weekend", "three evenings", "eight-hour slots"))
@@ -67,35 +68,23 @@ class CheckpointRestart(Scenario):
             ),
         )  # fmt: skip
 
-    def _fill(self, text: str) -> str:
-        for mark, value in self.marks.items():
-            text = text.replace(mark, value)
-        return text
-
     @property
     def repair(self) -> Repair:
         """The work on the simulation."""
-        return Repair(self.folder, f"{self.module}.py", plant(self._fill(_SOURCE), self.faults), self.faults, self.pool)
+        return Repair(
+            self.folder, f"{self.module}.py", plant(self.filled(_SOURCE), self.faults), self.faults, self.pool
+        )
 
     def setup(self) -> list[Run | Write]:
         return [
             Write(f"{self.folder}/{self.module}.py", self.repair.text, "0755"),
-            Write(f"{self.folder}/{self.doc}", self._fill(_MODEL)),
+            Write(f"{self.folder}/{self.doc}", self.filled(_MODEL)),
         ]
-
-    def solution(self) -> str:
-        return self.repair.solution()
-
-    def wrong(self) -> list[Script]:
-        return self.repair.wrong()
-
-    def partial(self) -> list[Script]:
-        return self.repair.partial()
 
     def checks(self) -> str:
         constants = {
-            "TOOL": f"{self.folder}/{self.module}.py", "SERVER": SERVER, "REFERENCE": self._fill(_SOURCE), "START": self.marks["@START@"],
-            "CONTINUE": self.marks["@CONTINUE@"], "DOC": (f"{self.folder}/{self.doc}", self._fill(_MODEL)),
+            "TOOL": f"{self.folder}/{self.module}.py", "SERVER": SERVER, "REFERENCE": self.filled(_SOURCE), "START": self.marks["@START@"],
+            "CONTINUE": self.marks["@CONTINUE@"], "DOC": (f"{self.folder}/{self.doc}", self.filled(_MODEL)),
         }  # fmt: skip
         return checks_file(constants, CLIENT + _CHECKS, ["tempfile"])
 

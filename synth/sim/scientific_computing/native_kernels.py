@@ -4,9 +4,10 @@ from random import Random
 from typing import ClassVar
 
 from synth.sim.checking import checks_file
+from synth.sim.faulty_program import FaultyProgram
 from synth.sim.planted_faults import Fault, Repair, plant
 from synth.sim.repair_texts import Subject, write
-from synth.sim.scenario import Run, Scenario, Script, Teacher, Write
+from synth.sim.scenario import Run, Teacher, Write
 from synth.sim.scientific_computing.native_kernels_program import (
     CHECKS,
     FAULTS,
@@ -21,7 +22,7 @@ from synth.sim.scientific_computing.native_kernels_program import (
 from synth.sim.workplace import Workplace
 
 
-class NativeKernels(Scenario):
+class NativeKernels(FaultyProgram):
     """Three of seven faults in a ctypes wrapper; the kernel is in C or in Fortran, and the names are drawn."""
 
     topic: ClassVar[str] = "native-kernels"
@@ -41,7 +42,7 @@ class NativeKernels(Scenario):
             "@LIB@": rng.choice(("libkernel.so", "libgrid.so", "libfast.so")), "@SOURCE@": self.source,
             "@COMPILE@": "gcc -O2 -fPIC -shared" if self.language == "C" else "gfortran -O2 -fPIC -shared",
         }  # fmt: skip
-        self.pool = [Fault(*(self._fill(text) for text in fields)) for fields in FAULTS]
+        self.pool = [Fault(*(self.filled(text) for text in fields)) for fields in FAULTS]
         # The first two show in the same results, so that neither could be seen to be mended before the other.
         planted = rng.sample(range(len(self.pool)), 3)
         while {0, 1} <= set(planted):
@@ -83,22 +84,17 @@ class NativeKernels(Scenario):
             ),
         )  # fmt: skip
 
-    def _fill(self, text: str) -> str:
-        for mark, value in self.marks.items():
-            text = text.replace(mark, value)
-        return text
-
     @property
     def repair(self) -> Repair:
         """The work on the wrapper."""
         return Repair(
-            self.folder, self.tool, plant(self._fill(WRAPPER), self.faults), self.faults, self.pool, "make -s"
+            self.folder, self.tool, plant(self.filled(WRAPPER), self.faults), self.faults, self.pool, "make -s"
         )
 
     def _kept(self) -> dict[str, str]:
         kernel = C if self.language == "C" else FORTRAN
         texts = {self.source: kernel, "Makefile": MAKEFILE, "plain.py": PLAIN, self.doc: KERNEL}
-        return {f"{self.folder}/{name}": self._fill(text) for name, text in texts.items()}
+        return {f"{self.folder}/{name}": self.filled(text) for name, text in texts.items()}
 
     def setup(self) -> list[Run | Write]:
         return [
@@ -106,19 +102,10 @@ class NativeKernels(Scenario):
             *(Write(path, text) for path, text in self._kept().items()),
         ]
 
-    def solution(self) -> str:
-        return self.repair.solution()
-
-    def wrong(self) -> list[Script]:
-        return self.repair.wrong()
-
-    def partial(self) -> list[Script]:
-        return self.repair.partial()
-
     def checks(self) -> str:
         constants = {
             "FOLDER": self.folder, "MODULE": self.tool[:-3], "NAMES": [self.marks[mark] for mark in ("@SMOOTH@", "@ENERGY@", "@TALLY@")],
-            "LIBRARY": self.marks["@LIB@"], "KEPT": self._kept(), "PROBE": PROBE, "PLAIN": self._fill(PLAIN),
+            "LIBRARY": self.marks["@LIB@"], "KEPT": self._kept(), "PROBE": PROBE, "PLAIN": self.filled(PLAIN),
         }  # fmt: skip
         return checks_file(constants, CHECKS, ["shutil", "tempfile"])
 

@@ -4,13 +4,14 @@ from random import Random
 from typing import ClassVar
 
 from synth.sim.checking import checks_file
+from synth.sim.faulty_program import FaultyProgram
 from synth.sim.planted_faults import Fault, Repair, plant
 from synth.sim.repair_texts import Subject, write
-from synth.sim.scenario import Run, Scenario, Script, Teacher, Write
+from synth.sim.scenario import Run, Teacher, Write
 from synth.sim.workplace import Workplace
 
 
-class OdeIntegrators(Scenario):
+class OdeIntegrators(FaultyProgram):
     """Three of seven faults in tableaus, multi-step formulas, time arguments and the last step; names are drawn."""
 
     topic: ClassVar[str] = "ode-integrators"
@@ -26,7 +27,7 @@ class OdeIntegrators(Scenario):
             "@MODULE@": self.module, "@SOLVE@": rng.choice(("integrate", "solve", "march", "advance")),
             "@LEAP@": rng.choice(("leapfrog", "verlet", "orbit")),
         }  # fmt: skip
-        self.pool = [Fault(*(self._fill(text) for text in fields)) for fields in _FAULTS]
+        self.pool = [Fault(*(self.filled(text) for text in fields)) for fields in _FAULTS]
         self.faults = [self.pool[i] for i in sorted(rng.sample(range(len(self.pool)), 3))]
         solve, quantity = (
             self.marks["@SOLVE@"],
@@ -66,37 +67,25 @@ class OdeIntegrators(Scenario):
             ),
         )  # fmt: skip
 
-    def _fill(self, text: str) -> str:
-        for mark, value in self.marks.items():
-            text = text.replace(mark, value)
-        return text
-
     @property
     def repair(self) -> Repair:
         """The work on the library."""
-        return Repair(self.folder, f"{self.module}.py", plant(self._fill(_SOURCE), self.faults), self.faults, self.pool)
+        return Repair(
+            self.folder, f"{self.module}.py", plant(self.filled(_SOURCE), self.faults), self.faults, self.pool
+        )
 
     def setup(self) -> list[Run | Write]:
         return [
             Write(f"{self.folder}/{self.module}.py", self.repair.text),
-            Write(f"{self.folder}/{self.doc}", self._fill(_METHODS)),
-            Write(f"{self.folder}/order.py", self._fill(_ORDER), "0755"),
+            Write(f"{self.folder}/{self.doc}", self.filled(_METHODS)),
+            Write(f"{self.folder}/order.py", self.filled(_ORDER), "0755"),
         ]
-
-    def solution(self) -> str:
-        return self.repair.solution()
-
-    def wrong(self) -> list[Script]:
-        return self.repair.wrong()
-
-    def partial(self) -> list[Script]:
-        return self.repair.partial()
 
     def checks(self) -> str:
         constants = {
             "FOLDER": self.folder, "MODULE": self.module, "SOLVE": self.marks["@SOLVE@"], "LEAP": self.marks["@LEAP@"],
-            "REFERENCE": self._fill(_SOURCE), "PROBE": _PROBE,
-            "KEPT": {f"{self.folder}/{self.doc}": self._fill(_METHODS), f"{self.folder}/order.py": self._fill(_ORDER)},
+            "REFERENCE": self.filled(_SOURCE), "PROBE": _PROBE,
+            "KEPT": {f"{self.folder}/{self.doc}": self.filled(_METHODS), f"{self.folder}/order.py": self.filled(_ORDER)},
         }  # fmt: skip
         return checks_file(constants, _CHECKS, ["tempfile"])
 

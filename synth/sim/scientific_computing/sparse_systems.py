@@ -4,14 +4,15 @@ from random import Random
 from typing import ClassVar
 
 from synth.sim.checking import checks_file
+from synth.sim.faulty_program import FaultyProgram
 from synth.sim.planted_faults import Fault, Repair, plant
 from synth.sim.repair_texts import Subject, write
-from synth.sim.scenario import Run, Scenario, Script, Teacher, Write
+from synth.sim.scenario import Run, Teacher, Write
 from synth.sim.scientific_computing.preloaded import CLIENT, SERVER
 from synth.sim.workplace import Workplace
 
 
-class SparseSystems(Scenario):
+class SparseSystems(FaultyProgram):
     """Three of six faults between the file format and the iteration; tolerances, statuses and names are drawn."""
 
     topic: ClassVar[str] = "sparse-linear-systems"
@@ -28,7 +29,7 @@ class SparseSystems(Scenario):
             "@STATUS@": str(rng.choice((3, 4, 5, 9))),
             "@TOL@": rng.choice(("1e-9", "1e-10", "2e-10")),
         }
-        self.pool = [Fault(*(self._fill(text) for text in fields)) for fields in _FAULTS]
+        self.pool = [Fault(*(self.filled(text) for text in fields)) for fields in _FAULTS]
         self.faults = [self.pool[i] for i in sorted(rng.sample(range(len(self.pool)), 3))]
         what = rng.choice(("pipe networks", "truss models", "heat flows", "resistor grids", "groundwater models"))
         status = self.marks["@STATUS@"]
@@ -66,34 +67,20 @@ class SparseSystems(Scenario):
             ),
         )  # fmt: skip
 
-    def _fill(self, text: str) -> str:
-        for mark, value in self.marks.items():
-            text = text.replace(mark, value)
-        return text
-
     @property
     def repair(self) -> Repair:
         """The work on the solver."""
-        return Repair(self.folder, self.tool, plant(self._fill(_SOURCE), self.faults), self.faults, self.pool)
+        return Repair(self.folder, self.tool, plant(self.filled(_SOURCE), self.faults), self.faults, self.pool)
 
     def setup(self) -> list[Run | Write]:
         return [
             Write(f"{self.folder}/{self.tool}", self.repair.text, "0755"),
-            Write(f"{self.folder}/{self.doc}", self._fill(_FORMAT)),
+            Write(f"{self.folder}/{self.doc}", self.filled(_FORMAT)),
         ]
-
-    def solution(self) -> str:
-        return self.repair.solution()
-
-    def wrong(self) -> list[Script]:
-        return self.repair.wrong()
-
-    def partial(self) -> list[Script]:
-        return self.repair.partial()
 
     def checks(self) -> str:
         constants = {
-            "TOOL": f"{self.folder}/{self.tool}", "SERVER": SERVER, "STATUS": int(self.marks["@STATUS@"]), "DOC": (f"{self.folder}/{self.doc}", self._fill(_FORMAT)),
+            "TOOL": f"{self.folder}/{self.tool}", "SERVER": SERVER, "STATUS": int(self.marks["@STATUS@"]), "DOC": (f"{self.folder}/{self.doc}", self.filled(_FORMAT)),
         }  # fmt: skip
         return checks_file(constants, CLIENT + _CHECKS, ["math", "random", "tempfile"])
 
