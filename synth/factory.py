@@ -5,6 +5,7 @@ The flow is written once, here, and reads from top to bottom; what each stage do
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from taxonomy.task import Draw, Rejection, Task
 
 PATIENCE = 8
 """Items set aside in a row before the run stops: then it is not the items."""
+
+ATTEMPTS = 4
+"""Draws of one combination of domain, topic and axes at one position before the run goes on to the next."""
 
 
 class RunStalled(Exception):
@@ -43,6 +47,8 @@ class Factory:
         self._stages = Stages(tools)
         self._accepted = sum(1 for _ in tools.ledger.rows(stage="policy", status="done"))
         self._candidates = 0
+        self._positions = 0
+        self._again: deque[Draw] = deque()
         self._working = 0
         self._set_aside = 0
 
@@ -60,7 +66,8 @@ class Factory:
         """Work until `n` trajectories are accepted or no candidate is left.
 
         Candidates are taken in the order of their draws, and never more at once than trajectories are still wanted, so
-        that none is left over.
+        that none is left over. What is turned away is drawn again, the same but for its seed, before the next draw:
+        otherwise the topics that fail more often would be short in what is accepted.
 
         Raises:
             BudgetSpent, UpstreamFailed, RunStalled, EngineError: nothing more gets through; what is done is on record.
@@ -69,9 +76,7 @@ class Factory:
         try:
             while True:
                 while self._may_begin():
-                    drawn = draw(self._tools.catalog, self._order.domains, self._tools.settings.seed, self._candidates)
-                    self._candidates += 1
-                    working.add(asyncio.create_task(self._candidate(drawn)))
+                    working.add(asyncio.create_task(self._candidate(self._next())))
                     self._working = len(working)
                 if not working:
                     return
@@ -93,9 +98,20 @@ class Factory:
             and self._accepted + self._working < self._order.n
         )
 
+    def _next(self) -> Draw:
+        self._candidates += 1
+        if self._again:
+            last = self._again.popleft()
+            return self._drawn(last.index, last.attempt + 1)
+        self._positions += 1
+        return self._drawn(self._positions - 1, 0)
+
+    def _drawn(self, index: int, attempt: int) -> Draw:
+        return draw(self._tools.catalog, self._order.domains, self._tools.settings.seed, index, attempt)
+
     async def _candidate(self, drawn: Draw) -> None:
         try:
-            await self._flow(drawn)
+            accepted = await self._flow(drawn)
         except SetAside as failure:
             self._tools.watch.say(f"set aside: {failure}")
             self._set_aside += 1
@@ -103,26 +119,29 @@ class Factory:
                 raise RunStalled(f"{self._set_aside} items in a row failed; the last: {failure}") from failure
         else:
             self._set_aside = 0
+            if not accepted and drawn.attempt + 1 < ATTEMPTS:
+                self._again.append(drawn)
 
-    async def _flow(self, drawn: Draw) -> None:
-        """The way of one item."""
+    async def _flow(self, drawn: Draw) -> bool:
+        """The way of one item; whether a trajectory of it is accepted, in this go or in an earlier one."""
         task = await self._stages.sample(drawn)
         if isinstance(task, Rejection) or isinstance(await self._stages.dedupe(task), Rejection):
-            return
+            return False
         if isinstance(await self._stages.judge(task), Rejection):
-            return
+            return False
         if isinstance(await self._stages.build(task), Rejection):
-            return
+            return False
         if isinstance(await self._stages.prove(task), Rejection):
-            return
-        trials = [trial for trial in self._stages.trials(task) if not self._stages.settled(trial)]
-        if not trials:
-            return
-        async with self._image(task) as image:
-            for trial in trials:
-                # An item stands for one of those still wanted; a second trajectory of it may be one too many.
-                if self._accepted + self._working <= self._order.n:
-                    await self._trial(trial, image)
+            return False
+        trials = self._stages.trials(task)
+        owed = [trial for trial in trials if not self._stages.settled(trial)]
+        if owed:
+            async with self._image(task) as image:
+                for trial in owed:
+                    # An item stands for one of those still wanted; a second trajectory of it may be one too many.
+                    if self._accepted + self._working <= self._order.n:
+                        await self._trial(trial, image)
+        return any(self._stages.accepted(trial) for trial in trials)
 
     async def _trial(self, trial: Trial, image: str) -> None:
         """One rollout of a proven task, up to the policy."""

@@ -231,6 +231,11 @@ class Stages:
         rows = [self._ledger.get(trial.id, stage) for stage in ("rollout", "reexecute", "policy")]
         return any(row is not None and (row.status == "rejected" or row.stage == "policy") for row in rows)
 
+    def accepted(self, trial: Trial) -> bool:
+        """Whether a trial's trajectory was chosen."""
+        row = self._ledger.get(trial.id, "policy")
+        return row is not None and row.status == "done"
+
     async def roll_out(self, trial: Trial, image: str) -> Trajectory | Rejection:
         """Let a teacher try the task once; the trajectory ends in `trials/<trial id>`, labelled."""
         from trajectories.labels import label

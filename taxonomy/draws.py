@@ -28,7 +28,7 @@ def _pick(values: Iterable[str], seed: int, purpose: str, position: int) -> tupl
     return keys[place], block
 
 
-def draw(catalog: Catalog, domains: Sequence[str], seed: int, index: int) -> Draw:
+def draw(catalog: Catalog, domains: Sequence[str], seed: int, index: int, attempt: int = 0) -> Draw:
     """The draw at `index` of a run.
 
     Domains are walked in blocks of their number; within a domain its topics likewise; each axis by the index, apart
@@ -39,21 +39,23 @@ def draw(catalog: Catalog, domains: Sequence[str], seed: int, index: int) -> Dra
         domains: keys to draw from, each once, in any order.
         seed: the run's seed, any integer.
         index: from 0.
+        attempt: from 0; a later one differs from the first in its own seed alone.
 
     Returns:
-        The draw, whose own `seed` (0 up to 2**31 - 1) follows from `seed` and `index`.
+        The draw, whose own `seed` (0 up to 2**31 - 1) follows from `seed`, `index` and `attempt`.
 
     Raises:
         UnknownDomainError: a domain is not in the catalog.
-        ValueError: no domain, one given twice, or a negative index.
+        ValueError: no domain, one given twice, or a negative index or attempt.
     """
     if not domains or len(set(domains)) != len(domains):
         raise ValueError("domains must be given, each once")
-    if index < 0:
-        raise ValueError(f"index must not be negative, but is {index}")
+    if index < 0 or attempt < 0:
+        raise ValueError(f"index and attempt must not be negative, but are {index} and {attempt}")
     for key in domains:
         catalog.domain(key)
     domain, visit = _pick(domains, seed, "domain", index)
     topic, _ = _pick(catalog.domain(domain).topics, seed, f"topic/{domain}", visit)
     axes = {name: _pick(values, seed, f"axis/{name}", index)[0] for name, values in catalog.axes.values().items()}
-    return Draw(domain=domain, topic=topic, axes=axes, seed=_number(seed, "seed", index) % 2**31, index=index)
+    own = _number(seed, "seed", index, *([attempt] if attempt else [])) % 2**31
+    return Draw(domain=domain, topic=topic, axes=axes, seed=own, index=index, attempt=attempt)

@@ -39,6 +39,9 @@ class Draw(BaseModel):
     """Non-negative, below 2**31; sent as `seed` with the sampling call."""
     index: int
     """Position in the run's sequence of draws, from 0. Draw i depends on the run's seed and on i alone."""
+    attempt: int = 0
+    """How often this combination was tried before at this position: what is turned away is drawn again with another
+    seed, so that the accepted stay as balanced as the draws."""
 
     @property
     def id(self) -> str:

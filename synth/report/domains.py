@@ -23,7 +23,8 @@ class Spread(BaseModel):
 
     domains: float
     topics: float
-    """Over all topics of which a task was sampled."""
+    """Over the topics of each domain of which a task was sampled; the domains' geometric mean, each weighted by its
+    accepted. Domains have different numbers of topics, so even domains cannot have even topics across them."""
 
 
 def by_domain(ledger: Ledger) -> dict[str, DomainFunnel]:
@@ -55,12 +56,13 @@ def spread(ledger: Ledger) -> Spread | None:
     )
     if not accepted:
         return None
-    domains = {domain: 0 for domain, _ in places.values()}
-    topics = dict.fromkeys(places.values(), 0)
-    for place, count in accepted.items():
-        domains[place[0]] += count
-        topics[place] += count
-    return Spread(domains=evenness(domains.values()), topics=evenness(topics.values()))
+    topics: dict[str, dict[str, int]] = {}
+    for domain, topic in places.values():
+        topics.setdefault(domain, {})[topic] = accepted[domain, topic]
+    domains = {domain: sum(counts.values()) for domain, counts in topics.items()}
+    total = sum(domains.values())
+    within = sum(count / total * log(evenness(topics[domain].values())) for domain, count in domains.items() if count)
+    return Spread(domains=evenness(domains.values()), topics=exp(within))
 
 
 def evenness(counts: Iterable[int]) -> float:

@@ -110,6 +110,15 @@ def test_what_repeats_a_benchmark_is_turned_away_and_reported(run: Path, tmp_pat
     assert line["ours"]
     assert line["theirs"]
 
+    # What was turned away is drawn again, so that its topic is not short in the rows.
+    again = synth(*ORDER, "--n", "1", "--run", str(run), "--json", folder=tmp_path)
+    assert again.code == 0, again.err
+    attempts = [draw(catalog, ["version_control"], 0, 0, attempt) for attempt in range(again.json["candidates"])]
+    assert 2 <= len(attempts) <= 4
+    with Ledger.open(run / "ledger.sqlite", read_only=True) as ledger:
+        assert {row.item for row in ledger.rows(stage="sample")} == {each.id for each in attempts}
+    assert rows(run)[0]["metadata"]["topic"] == drawn.topic
+
 
 def test_killed_and_interrupted_runs_go_on(run: Path, tmp_path: Path) -> None:
     order = (*ORDER, "--n", "3", "--run", str(run), "--json")

@@ -26,6 +26,15 @@ def test_a_draw_alone_equals_the_same_in_a_batch(domains, seed, index, rng) -> N
     assert batch[index].index == index
 
 
+@given(DOMAINS, SEEDS, st.integers(0, 200))
+@settings(max_examples=50, deadline=None)
+def test_another_attempt_differs_in_its_seed_alone(domains, seed, index) -> None:
+    made = [draw(CATALOG, domains, seed, index, attempt) for attempt in range(4)]
+    assert len({each.seed for each in made}) == len({each.id for each in made}) == 4
+    for attempt, each in enumerate(made):
+        assert each == made[0].model_copy(update={"seed": each.seed, "attempt": attempt})
+
+
 @given(st.sampled_from(list(CATALOG.domains)), SEEDS, st.integers(0, 50))
 @settings(max_examples=50, deadline=None)
 def test_a_whole_block_has_each_topic_once(domain, seed, block) -> None:
