@@ -4,6 +4,7 @@ from synth.sim.scenario import Scenario
 from synth.sim.system_admin.backup_restore import BackupRestore
 from synth.sim.system_admin.cron_jobs import CronJobs
 from synth.sim.system_admin.disk_pressure import DiskPressure
+from synth.sim.system_admin.host_templates import HostTemplates
 from synth.sim.system_admin.local_packages import LocalPackages
 from synth.sim.system_admin.log_rotation import LogRotation
 from synth.sim.system_admin.syslog_routing import SyslogRouting
@@ -14,6 +15,7 @@ SCENARIOS: tuple[type[Scenario], ...] = (
     BackupRestore,
     CronJobs,
     DiskPressure,
+    HostTemplates,
     LocalPackages,
     LogRotation,
     SyslogRouting,
