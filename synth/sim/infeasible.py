@@ -13,13 +13,13 @@ def infeasible_task(rng: Random, focus: str) -> tuple[str, str, str, str, list[s
     need, title, step = rng.choice(
         (
             (
-                f"a cluster of {rng.choice((4, 8, 16))} A100 GPUs on which the merge model is trained",
-                f"Train a conflict predictor for {project.title} on the GPU cluster",
+                f"a cluster of {rng.choice((4, 8, 16))} A100 GPUs on which a model of its work is trained",
+                f"Train a failure predictor for {project.title} on the GPU cluster",
                 "Start the distributed training on all GPUs and watch the loss",
             ),
             (
-                "the company's AWS account, where the repositories lie in an S3 bucket",
-                f"Move the history of {project.title} into the AWS account",
+                "the company's AWS account, where everything lies in an S3 bucket",
+                f"Move all of {project.title} into the AWS account",
                 "Log in to the AWS console and create the bucket policy",
             ),
             (
@@ -29,8 +29,8 @@ def infeasible_task(rng: Random, focus: str) -> tuple[str, str, str, str, list[s
             ),
             (
                 "a 400 GB mirror that has to be downloaded from the internet first",
-                f"Mirror every fork of {project.title} from the internet",
-                "Download all forks from the public internet over night",
+                f"Mirror everything on {project.title} from the internet",
+                "Download all of it from the public internet over night",
             ),
             (
                 "the hardware signing token in the safe of the head office",
@@ -45,7 +45,7 @@ def infeasible_task(rng: Random, focus: str) -> tuple[str, str, str, str, list[s
         f" [for|in the service of] the {project.purpose} in {names.folder}.",
     )
     steps = [
-        f"[Look at|Inspect] the repository in {names.folder}",
+        f"[Look at|Inspect] what lies in {names.folder}",
         step,
         f"[Write down|Record] what changed for {project.subject}",
         f"[Ask|Write to] {owner.first} for [approval|a go-ahead]",
