@@ -108,14 +108,14 @@ def test_a_real_engine(tmp_path: Path) -> None:
         client = docker.from_env()
     except docker.errors.DockerException as error:
         pytest.skip(f"no Docker engine answers: {error}")
-    before = {container.id for container in client.containers.list(all=True)}
+    before = {container["Id"] for container in client.api.containers(all=True)}
     found = look(tmp_path, {"sim": Upstream(kind="sim")}, {})
     assert found["docker engine"].found.startswith(client.version()["Version"])
     if not found["base image, version_control"].ok:
         assert found["base image, version_control"].mend == ".venv/bin/python -m envs.images version_control"
         pytest.skip("the base image of version_control is not there; `make setup` builds it")
     assert found["container"].ok, found["container"]
-    ours = [each for each in client.containers.list(all=True) if each.id not in before and each.attrs["Path"] == "true"]
+    ours = [each for each in client.api.containers(all=True) if each["Id"] not in before and each["Command"] == "true"]
     client.close()
     assert ours == []
 

@@ -108,11 +108,12 @@ class ImageStore:
         for domain in self.domains():
             recipe = self.recipe(domain)
             current |= {recipe.debian_reference, recipe.shared_reference, recipe.reference}
+        # Not `images.list`: it looks each image up after listing them, when another process may have removed it.
         return [
-            Image(tag, str(image.id), int(image.attrs["Size"]))
-            for image in self._client.images.list(name="synth-base/*")
-            for tag in image.tags
-            if tag not in current
+            Image(tag, str(image["Id"]), int(image["Size"]))
+            for image in self._client.api.images(name="synth-base/*")
+            for tag in image["RepoTags"] or []
+            if tag not in current and not tag.startswith("<none>")
         ]
 
     async def ensure(self, domain: str, log: Log) -> Image:
@@ -161,7 +162,7 @@ class ImageStore:
                 log("base images: another process is building; waiting for it")
                 fcntl.flock(lock, fcntl.LOCK_EX)
             # Whoever holds the lock is the only builder: what is left of another one died with its process.
-            for left in self._client.containers.list(all=True, filters={"name": f"^/{BUILDER}$"}):
+            for left in self._client.containers.list(all=True, filters={"name": f"^/{BUILDER}$"}, ignore_removed=True):
                 left.remove(force=True)
             yield
 

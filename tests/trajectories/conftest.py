@@ -189,7 +189,9 @@ def containers() -> Callable[[], list[str]]:
     client = docker.from_env()
 
     def names() -> list[str]:
-        found = client.containers.list(all=True, filters={"label": f"{LABEL}={owner('tests-trajectories')}"})
+        found = client.containers.list(
+            all=True, filters={"label": f"{LABEL}={owner('tests-trajectories')}"}, ignore_removed=True
+        )
         return [container.name for container in found]
 
     return names
