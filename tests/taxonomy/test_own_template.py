@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from taxonomy.own_template import OwnTemplate, TokenizerUnusable, load_template
+from taxonomy.chat_template import TokenizerUnusable
+from taxonomy.own_template import OwnTemplate, load_template
 
 MESSAGES = [{"role": "system", "content": "SYSTEM"}, {"role": "user", "content": "USER"}]
 CHATML = """\

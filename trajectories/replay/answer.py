@@ -29,7 +29,7 @@ class Answer(NamedTuple):
 
 def read_answer(text: str) -> Answer:
     """Read a student's text, whatever it is."""
-    payload = _object(text)
+    payload = payload_of(text)
     commands = payload.get("commands", []) if payload is not None else []
     keystrokes = [
         str(command.get("keystrokes", ""))
@@ -46,7 +46,8 @@ def read_answer(text: str) -> Answer:
     )
 
 
-def _object(text: str) -> dict[str, Any] | None:
+def payload_of(text: str) -> dict[str, Any] | None:
+    """The JSON object of an answer; None where there is none."""
     text = text.strip()
     fenced = _FENCED.search(text)
     if fenced:

@@ -32,6 +32,15 @@ class Step(BaseModel):
     source_group: str = ""
     messages: list[dict[str, Any]] = []
     """The whole conversation up to the question."""
+    domain: str = ""
+    """Empty where it is not known, as the next ones."""
+    topic: str = ""
+    scaffold: str = ""
+    """Name and version of the program around the teacher."""
+    trajectory: str = ""
+    """Id of the row or record that it was made from."""
+    run: str = ""
+    """Name of the run or file that holds the trajectory."""
 
     @property
     def key(self) -> tuple[str, int, int]:
@@ -42,6 +51,14 @@ class Step(BaseModel):
 def bucket(step_idx: int) -> str:
     """Where in a trajectory a step lies: `early` (0 and 1), `mid` (2 to 4) or `late`."""
     return "early" if step_idx <= 1 else "mid" if step_idx <= 4 else "late"
+
+
+def position(step_idx: int) -> str:
+    """Where in a trajectory a step lies, finer than `bucket`: its index up to 9, then tens: `10-19`, `20-29`, ..."""
+    if step_idx < 10:
+        return str(step_idx)
+    tens = step_idx // 10 * 10
+    return f"{tens}-{tens + 9}"
 
 
 def read_steps(path: Path) -> list[Step]:

@@ -1,0 +1,1 @@
+"""SFT: a student learns from rows, on the assistant's words alone, in TRL."""
