@@ -56,7 +56,8 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_files_are_the_contract(written: Written, made: list[Trajectory]) -> None:
-    names = ["README.md", "messages.jsonl", "messages.parquet", "sharegpt.jsonl", "sharegpt.parquet"]
+    rows_of = ["messages.jsonl", "messages.parquet", "sharegpt.jsonl", "sharegpt.parquet"]
+    names = ["README.md", "dataset_info.json", "export.json", *rows_of]
     assert sorted(written.files) == names
     folder = written.files["README.md"].parent
     assert sorted(path.name for path in folder.iterdir()) == names

@@ -1,23 +1,35 @@
-"""One row of each format from one trajectory. Pure functions; the message texts are the record's own strings."""
+"""Rows from one trajectory. Pure functions; the message texts are the record's own strings.
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+Names that differ from row to row (checks, digests) are lists of pairs, so that all rows of a format have one schema;
+`trajectories.export.schemas` has them.
+"""
 
-from trajectories.record import Trajectory
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from trajectories.export.instruction import screen_of
+from trajectories.record import Message, Trajectory
 
 _SPEAKERS = {"user": "human", "assistant": "gpt", "system": "system"}
 
+Row = dict[str, Any]
 
-def messages_row(trajectory: Trajectory) -> dict[str, Any]:
-    """A chat row: `id`, `messages`, `tools`, `metadata`.
 
-    `tools` is empty: the scaffold has the model write its commands as JSON text. Names that differ from row to row
-    (checks, digests) are lists of pairs, so that all rows have one schema.
+def chat(messages: Sequence[Message]) -> list[dict[str, str]]:
+    """Messages as trainers take them: `role` and `content`."""
+    return [{"role": message.role, "content": message.content} for message in messages]
+
+
+def messages_rows(trajectory: Trajectory) -> Iterator[Row]:
+    """One chat row: `id`, `messages`, `tools`, `metadata`.
+
+    `tools` is empty: the scaffold has the model write its commands as JSON text.
     """
     labels = trajectory.labels.model_dump(exclude={"evidence"}) if trajectory.labels is not None else None
-    return {
+    yield {
         "id": trajectory.id,
-        "messages": [{"role": message.role, "content": message.content} for message in trajectory.messages],
+        "messages": chat(trajectory.messages),
         "tools": [],
         "metadata": {
             "task_id": trajectory.task_id,
@@ -25,7 +37,7 @@ def messages_row(trajectory: Trajectory) -> dict[str, Any]:
             "topic": trajectory.topic,
             "teacher": trajectory.teacher,
             "model": trajectory.model,
-            "scaffold": f"{trajectory.scaffold.name} {trajectory.scaffold.version}",
+            "scaffold": scaffold(trajectory),
             "seed": trajectory.seed,
             "reward": trajectory.reward,
             "checks": [{"name": name, "result": result} for name, result in sorted(trajectory.checks.items())],
@@ -40,9 +52,9 @@ def messages_row(trajectory: Trajectory) -> dict[str, Any]:
     }
 
 
-def sharegpt_row(trajectory: Trajectory) -> dict[str, Any]:
-    """A row of LiteCoder's published shape: `id` and `conversations` of `from` (human, gpt) and `value`."""
-    return {
+def sharegpt_rows(trajectory: Trajectory) -> Iterator[Row]:
+    """One row of LiteCoder's published shape: `id` and `conversations` of `from` (human, gpt) and `value`."""
+    yield {
         "id": trajectory.id,
         "conversations": [
             {"from": _SPEAKERS[message.role], "value": message.content} for message in trajectory.messages
@@ -50,65 +62,70 @@ def sharegpt_row(trajectory: Trajectory) -> dict[str, Any]:
     }
 
 
-class Format(NamedTuple):
-    """A row format: how a row is made and what its columns are."""
+def completion_rows(trajectory: Trajectory) -> Iterator[Row]:
+    """A row for each answer: `prompt` is everything before it, `completion` the answer alone.
 
-    row: Callable[[Trajectory], dict[str, Any]]
-    schema: Callable[[], Any]
-    """The `pyarrow.Schema`; a function, because importing pyarrow takes a while."""
-
-
-def _messages_schema() -> Any:
-    import pyarrow as pa
-
-    text, count, number, flag = pa.string(), pa.int64(), pa.float64(), pa.bool_()
-    labels = pa.struct(
-        {
-            "ended": text,
-            "reward": number,
-            "turns": count,
-            "loop": flag,
-            "surrender": flag,
-            "overclaimed": flag,
-            "completed_unseen": flag,
-            "parse_failures": count,
-            "truncated": count,
-            "reexecuted": flag,
+    So a trainer that knows no turns sees each answer under the prompt that it was given to, and every template does
+    with the history what it does when the model is served. Unreadable and cut-off answers are there too; `metadata`
+    says which they are.
+    """
+    for turn, place in enumerate(answers(trajectory)):
+        yield {
+            "id": f"{trajectory.id}-{turn}",
+            "prompt": chat(trajectory.messages[:place]),
+            "completion": chat(trajectory.messages[place : place + 1]),
+            "metadata": {
+                **where(trajectory),
+                "trajectory": trajectory.id,
+                "turn": turn,
+                "turns": len(trajectory.turns),
+                "reward": trajectory.reward,
+                "parse_ok": trajectory.turns[turn].parse_ok,
+                "truncated": trajectory.turns[turn].truncated,
+            },
         }
-    )
-    metadata = pa.struct(
-        {
-            "task_id": text,
-            "domain": text,
-            "topic": text,
-            "teacher": text,
-            "model": text,
-            "scaffold": text,
-            "seed": count,
-            "reward": number,
-            "checks": pa.list_(pa.struct({"name": text, "result": number})),
-            "ended": text,
-            "turns": count,
-            "tokens": pa.struct({"prompt": count, "completion": count, "cached": count}),
-            "cost_usd": number,
-            "seconds": number,
-            "labels": labels,
-            "digests": pa.list_(pa.struct({"name": text, "digest": text})),
-        }
-    )
-    message = pa.struct({"role": text, "content": text})
-    return pa.schema({"id": text, "messages": pa.list_(message), "tools": pa.list_(text), "metadata": metadata})
 
 
-def _sharegpt_schema() -> Any:
-    import pyarrow as pa
+def world_rows(trajectory: Trajectory) -> Iterator[Row]:
+    """A row for each answer that typed something and saw its result: screen and commands, and the next screen.
 
-    turn = pa.struct({"from": pa.string(), "value": pa.string()})
-    return pa.schema({"id": pa.string(), "conversations": pa.list_(turn)})
+    `prompt` and `completion` say the same as a chat in which the terminal answers, for a trainer to load as it is.
+    """
+    screen = screen_of(trajectory.messages)
+    for number, turn in enumerate(trajectory.turns):
+        commands = [command.model_dump() for command in turn.commands]
+        if commands and turn.screen is not None:
+            typed = "\n".join(json.dumps(command, ensure_ascii=False) for command in commands)
+            yield {
+                "id": f"{trajectory.id}-{number}",
+                "screen": screen,
+                "commands": commands,
+                "next_screen": turn.screen,
+                "prompt": [{"role": "user", "content": f"Screen:\n{screen}\n\nCommands:\n{typed}"}],
+                "completion": [{"role": "assistant", "content": turn.screen}],
+                "metadata": {**where(trajectory), "trajectory": trajectory.id, "turn": number},
+            }
+        if turn.screen is not None:
+            screen = turn.screen
 
 
-FORMATS: Mapping[str, Format] = {
-    "messages": Format(messages_row, _messages_schema),
-    "sharegpt": Format(sharegpt_row, _sharegpt_schema),
-}
-"""By the name that files and dataset configurations carry; the first is the default configuration."""
+def answers(trajectory: Trajectory) -> list[int]:
+    """Places of the assistant's messages, by turn."""
+    return [place for place, message in enumerate(trajectory.messages) if message.role == "assistant"]
+
+
+def where(trajectory: Trajectory) -> Row:
+    """What a row tells of its task."""
+    return {
+        "task_id": trajectory.task_id,
+        "domain": trajectory.domain,
+        "topic": trajectory.topic,
+        "teacher": trajectory.teacher,
+        "model": trajectory.model,
+        "scaffold": scaffold(trajectory),
+    }
+
+
+def scaffold(trajectory: Trajectory) -> str:
+    """Name and version of the agent program."""
+    return f"{trajectory.scaffold.name} {trajectory.scaffold.version}"
