@@ -145,7 +145,7 @@ class SdkEnvironment(BaseEnvironment):
         timeout_sec: int | None = None,
         user: str | int | None = None,
     ) -> ExecResult:
-        ran = await self._started.run(
+        ran = await self.container.run(
             command,
             user=self._resolve_user(user),
             workdir=cwd,
@@ -165,25 +165,25 @@ class SdkEnvironment(BaseEnvironment):
     @override
     async def upload_file(self, source_path: Path | str, target_path: str) -> None:
         source = Path(source_path)
-        await self._started.put_files({target_path: (source.read_bytes(), source.stat().st_mode & 0o777)})
+        await self.container.put_files({target_path: (source.read_bytes(), source.stat().st_mode & 0o777)})
 
     @override
     async def upload_dir(self, source_dir: Path | str, target_dir: str) -> None:
         if target_dir == grading.TESTS and not self._tests_cleared:
             # Whatever the agent left where the tests and their verdict go must be gone before they come.
-            await grading.clear(self._started)
+            await grading.clear(self.container)
             self._tests_cleared = True
-        await self._started.put(target_dir, pack_folder(Path(source_dir)))
+        await self.container.put(target_dir, pack_folder(Path(source_dir)))
 
     @override
     async def download_file(self, source_path: str, target_path: Path | str) -> None:
         target = Path(target_path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(await self._started.read(source_path))
+        target.write_bytes(await self.container.read(source_path))
 
     @override
     async def download_dir(self, source_dir: str, target_dir: Path | str) -> None:
-        packed = await self._started.pack(source_dir)
+        packed = await self.container.pack(source_dir)
         if not packed:
             raise FileNotFoundError(f"{source_dir} is no folder in the container")
         Path(target_dir).mkdir(parents=True, exist_ok=True)
@@ -191,7 +191,12 @@ class SdkEnvironment(BaseEnvironment):
             tar.extractall(target_dir, filter=transfer_tar_filter)  # noqa: S202
 
     @property
-    def _started(self) -> Container:
+    def container(self) -> Container:
+        """The running container, for what Harbor's interface has no word for.
+
+        Raises:
+            RuntimeError: it has not been started, or has been stopped.
+        """
         if self._container is None:
             raise RuntimeError("the environment has not been started, or has been stopped")
         return self._container

@@ -4,11 +4,8 @@ However a go ends (done, short, interrupted, out of money, a server gone), the r
 written, and the same command goes on from there.
 """
 
-import asyncio
 import json
-import os
 import shutil
-import signal
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -32,6 +29,7 @@ from synth.run_folder import RunFolder
 from synth.settings import Settings
 from synth.sim.model import Sim
 from synth.stages import Tools
+from synth.stopping import until_stopped
 from taxonomy.benchmarks import read_benchmarks
 from taxonomy.catalog import Catalog
 from taxonomy.decontamination import Benchmarks
@@ -149,32 +147,11 @@ async def go(this: Go) -> Summary:
 
 
 async def _worked(factory: Factory, order: Order) -> Literal["done", "short", "interrupted", "budget"]:
-    """Run the factory; SIGINT and SIGTERM stop it cleanly, a second one at once."""
-    work = asyncio.create_task(factory.run())
-    loop = asyncio.get_running_loop()
-    stopped = False
-
-    def stop() -> None:
-        nonlocal stopped
-        if stopped:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            os.kill(os.getpid(), signal.SIGINT)
-        stopped = True
-        work.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
     try:
-        await work
-    except asyncio.CancelledError:
-        if not stopped:
-            raise
-        return "interrupted"
+        if not await until_stopped(factory.run()):
+            return "interrupted"
     except BudgetSpent:
         return "budget"
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
     return "done" if factory.accepted >= order.n else "short"
 
 

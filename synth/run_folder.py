@@ -7,7 +7,7 @@ import fcntl
 import os
 import shutil
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,15 +45,18 @@ class RunFolder:
         self._work = path / ".work"
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self, folders: Sequence[str] = ("tasks", "trials", "rows")) -> Iterator[None]:
         """Hold the run for this process; the kernel lets go when the process dies, however it dies.
+
+        Args:
+            folders: those that are made in it if need be.
 
         Raises:
             RunBusy: another living process holds it.
             RunUnreadable: the path is a file, or cannot be created or written.
         """
         try:
-            for folder in (self.path, self.tasks, self.trials, self.rows):
+            for folder in (self.path, *(self.path / name for name in folders)):
                 folder.mkdir(parents=True, exist_ok=True)
             holder = (self.path / ".holder").open("a+")
         except OSError as error:

@@ -203,6 +203,14 @@ class _SteadyParser(TerminusJSONPlainParser):
         return result
 
 
+def read_commands(text: str) -> tuple[Command, ...] | None:
+    """What an answer would have the agent type; None where it cannot be read, so that nothing would be typed."""
+    read = _SteadyParser().parse_response(text)
+    if read.error:
+        return None
+    return tuple(Command(keystrokes=one.keystrokes, seconds=_wait(one.duration)) for one in read.commands)
+
+
 class SynthTerminus(Terminus2):
     """Terminus-2 that names its endings and loses nothing on the way. `name()` stays `terminus-2`."""
 

@@ -123,8 +123,13 @@ class Terminal(TmuxSession):
     _pane: str | None = None
     """Scrollback and screen as last read, not yet shown."""
 
-    _known = " "
+    known = " "
     """Processes that ran in the container when the session stood, as `" 1 7 9 "`."""
+
+    @property
+    def session(self) -> str:
+        """Name of the tmux session."""
+        return str(self._session_name)
 
     async def start(self) -> None:
         """Start the session and wait (at most 5 s) until its shell shows a prompt.
@@ -147,7 +152,7 @@ class Terminal(TmuxSession):
             raise TerminalError(f"tmux does not start: {self._said(ran)}")
         self._take(ran)
         pids = ran.stdout.rpartition(_CUT)[2].replace("/proc/", "").split()
-        self._known = f" {' '.join(pids)} "
+        self.known = f" {' '.join(pids)} "
 
     async def is_session_alive(self) -> bool:
         """Whether the pane was there when it was last read or typed into."""
@@ -204,7 +209,7 @@ class Terminal(TmuxSession):
     def _script(self, commands: Sequence[Command], hurry: bool) -> str:
         lines = [f"settle={self.settle * 1e6:.0f} from=0", _TOOLS]
         if hurry:
-            lines += [f"known={shlex.quote(self._known)}", _HURRIED]
+            lines += [f"known={shlex.quote(self.known)}", _HURRIED]
         for index, command in enumerate(commands, start=1):
             verb = "last" if index == len(commands) and command.keystrokes.endswith("\n") else "keys"
             wait = f"{command.seconds:.3f} {command.seconds * 1e6:.0f}"
