@@ -1,8 +1,10 @@
 """Makes a tiny Qwen3-shaped model with random weights and a small tokenizer of its own; run by the student's Python.
 
-    .venv-student/bin/python tests/tiny_model.py FOLDER CORPUS
+    .venv-student/bin/python tests/tiny_model.py FOLDER CORPUS [VOCABULARY]
 
 CORPUS is a text file that the tokenizer is trained on. What the model writes is rubbish, the same for the same seed.
+With VOCABULARY, tokens may be as long as a line, so that the layout of a JSON answer takes few of them and the model
+can learn whole answers in a minute.
 """
 
 import sys
@@ -25,7 +27,7 @@ TEMPLATE = """\
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 
 
-def make(folder: Path, corpus: Path) -> None:
+def make(folder: Path, corpus: Path, vocabulary: int | None = None) -> None:
     """Write config, weights and tokenizer into a folder."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -33,9 +35,13 @@ def make(folder: Path, corpus: Path) -> None:
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if vocabulary is not None:
+        lines = pre_tokenizers.Split("\n", "merged_with_previous")
+        within = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([lines, within])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=600,
+        vocab_size=vocabulary or 600,
         special_tokens=SPECIAL,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
@@ -68,4 +74,4 @@ def make(folder: Path, corpus: Path) -> None:
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]), Path(sys.argv[2]))
+    make(Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:]))

@@ -42,11 +42,12 @@ def environment(cache: Path) -> dict[str, str]:
     return {**os.environ, **own, "PATH": f"{STUDENT / 'bin'}:{os.environ['PATH']}"}
 
 
-def make_model(folder: Path, corpus: str) -> None:
+def make_model(folder: Path, corpus: str, *vocabulary: int) -> None:
     """Write the tiny model of `tiny_model.py` into a folder; its tokenizer is trained on the corpus."""
     text = folder.with_suffix(".txt")
     text.write_text(corpus)
     script = [str(STUDENT / "bin/python"), str(ROOT / "tests/tiny_model.py"), str(folder), str(text)]
+    script += map(str, vocabulary)
     made = subprocess.run(script, env=environment(folder), capture_output=True, text=True, check=False, timeout=300)
     assert made.returncode == 0, made.stderr[-3000:]
 

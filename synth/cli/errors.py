@@ -28,10 +28,14 @@ TABLE: Mapping[str, Row] = {
     "synth.run.CannotServe": Row(
         USAGE, "ask for one of those, or give the roles a real model in synth.toml (see README, A real teacher)"
     ),
-    "synth.run_folder.RunBusy": Row(USAGE, "wait for it, stop it, or give another --run"),
-    "synth.run_folder.RunUnreadable": Row(USAGE, "give another --run, or restore the file"),
-    "synth.ledger.FingerprintMismatch": Row(USAGE, "set them back, or give another --run for the new settings"),
-    "synth.ledger.LedgerError": Row(MISSING, "restore the file, or give another --run; nothing was changed"),
+    "synth.run_folder.RunBusy": Row(USAGE, "wait for it, stop it, or give another folder (--run, --out)"),
+    "synth.run_folder.RunUnreadable": Row(USAGE, "give another folder (--run, --out), or restore the file"),
+    "synth.ledger.FingerprintMismatch": Row(
+        USAGE, "set them back, or give another folder (--run, --out) for the new settings"
+    ),
+    "synth.ledger.LedgerError": Row(
+        MISSING, "restore the file, or give another folder (--run, --out); nothing was changed"
+    ),
     "synth.gateway.errors.MissingKey": Row(MISSING, "export that variable and run the same command again"),
     "synth.gateway.errors.UnknownPrice": Row(USAGE, ""),
     "synth.gateway.server.PortTaken": Row(USAGE, "give another --port"),
@@ -48,13 +52,37 @@ TABLE: Mapping[str, Row] = {
     "envs.images.debian.BaseImageError": Row(MISSING, "`synth doctor` checks what a run needs"),
     "envs.images.recipe.RecipeError": Row(MISSING, "see `packages` of a domain's YAML file in docs/taxonomy.md"),
     "taxonomy.catalog.CatalogError": Row(USAGE, ""),
-    "taxonomy.own_template.TokenizerUnusable": Row(
-        USAGE, "give sampler.tokenizer a folder with tokenizer_config.json, or give sampler.template a family"
+    "taxonomy.chat_template.TokenizerUnusable": Row(
+        USAGE,
+        "name a folder with tokenizer_config.json; a chat_template.jinja in it goes before its own template, and where"
+        " there is none sampler.template or --fallback names a format",
     ),
     "taxonomy.probing.ModeRefused": Row(MISSING, 'set sampler.mode to "auto" for the best that the server allows'),
     "taxonomy.benchmarks.BenchmarkError": Row(USAGE, "see `benchmarks` in the settings"),
+    "synth.evaluation.BadEvaluation": Row(USAGE, ""),
+    "trajectories.replay.comparison.ComparisonError": Row(USAGE, ""),
+    "trajectories.evaluation.tasks.TasksError": Row(
+        USAGE, "give a folder of Harbor task folders, such as runs/NAME/tasks"
+    ),
+    "trajectories.evaluation.result.EvaluationError": Row(USAGE, "`synth eval` writes result.json when it is through"),
+    "trajectories.replay.result.ResultError": Row(USAGE, ""),
+    "trajectories.export.order.ExportError": Row(USAGE, ""),
+    "trajectories.export.push.PushFailed": Row(
+        MISSING, "the export itself is written; check the name, the token's rights and the network, and push again"
+    ),
     "trajectories.policy.PolicyError": Row(USAGE, ""),
     "trajectories.replay.step.StepsError": Row(USAGE, ""),
+    "synth.cli.replay.BadQuestion": Row(USAGE, ""),
+    "trajectories.replay.progress.ReplayMismatch": Row(USAGE, "give another --out, or ask as before"),
+    "trajectories.replay.endpoint.EndpointDown": Row(MISSING, "see to the server; the same command then goes on"),
+    "trajectories.replay.endpoint.EndpointRefused": Row(USAGE, "change what it names; the same command then goes on"),
+    "trajectories.sft.settings.SftError": Row(USAGE, ""),
+    "trajectories.template.Mismatch": Row(USAGE, "use the tokenizer, template and thinking that it was trained with"),
+    "trajectories.worker.StudentMissing": Row(
+        MISSING, "`make student` makes one for CPU, or give --student-python an interpreter that has vLLM, TRL and peft"
+    ),
+    "trajectories.worker.WorkerFailed": Row(MISSING, "its log says more; the same command then goes on"),
+    "trajectories.worker.WorkerRefused": Row(USAGE, ""),
     "trajectories.record.RecordError": Row(MISSING, "restore the file, or remove that trial's folder and run again"),
 }
 

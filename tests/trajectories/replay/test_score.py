@@ -36,7 +36,8 @@ def test_the_aggregate_of_a_few_steps() -> None:
     assert found["score"] == round(100 * found["avg_command_f1"], 2)
     assert found["complete_true_recall_pct"] == 100.0
     assert found["premature_complete_rate_pct"] == 33.3
-    assert found["by_bucket"]["early"] == {"steps": 1, "avg_command_f1": 1.0, "first_cmd_exact_pct": 100.0}
+    early = {"steps": 1, "avg_command_f1": 1.0, "avg_command_f1_interval": [1.0, 1.0], "first_cmd_exact_pct": 100.0}
+    assert found["by_bucket"]["early"] == early
     assert found["by_source_group"]["x"]["avg_command_f1"] == 0.5
     low, high = found["avg_command_f1_interval"]
     assert low == 0.5
