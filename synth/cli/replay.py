@@ -75,14 +75,15 @@ def run(steps_file: Path, out: Path, options: Options, as_json: bool) -> int:
         MissingKey: the variable that should hold the key is not set.
         ValueError, Exception: see `trajectories.replay.ask`, its students, and `trajectories.template`.
     """
-    from trajectories.replay.ask import Student, held_against, replay, trained_audit
-    from trajectories.template import load_student_template
+    from trajectories.replay.ask import Student, held_against, replay, trained_as
+    from trajectories.template import Audit, load_student_template
 
     _check(options)
     steps = read_steps(steps_file)
     sha256 = check_fixed(steps_file, steps)
     where = options.tokenizer or (options.model if options.endpoint is None or _is_folder(options.model) else None)
-    trained = next((found for place in (options.model, where) if place and (found := trained_audit(place))), None)
+    training = next((found for place in (options.model, where) if place and (found := trained_as(place))), {})
+    trained = Audit.model_validate(training["audit"]) if training else None
     thinking: Any = options.thinking or (trained.thinking if trained is not None else "stripped")
     fallback: Any = options.fallback
     template = None if where is None else load_student_template(where, thinking, fallback)
@@ -116,7 +117,7 @@ def run(steps_file: Path, out: Path, options: Options, as_json: bool) -> int:
         )
     name = options.name or (Path(options.model).resolve().name if _is_folder(options.model) else options.model)
     with _watching(len(steps)) as watch:
-        result = replay(steps, sha256, student, name, out, notes, watch)
+        result = replay(steps, sha256, student, name, out, notes, training, watch)
     if as_json:
         print(json.dumps({**result.model_dump(mode="json"), "path": str(out)}, ensure_ascii=False))
     else:

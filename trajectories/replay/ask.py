@@ -65,6 +65,7 @@ def replay(
     name: str,
     folder: Path,
     notes: Sequence[str] = (),
+    training: Mapping[str, JsonValue] | None = None,
     watch: Callable[[int], None] = lambda _: None,
 ) -> ReplayResult:
     """Ask a student every step that has no answer yet, score the whole set and write the result.
@@ -76,6 +77,7 @@ def replay(
         name: the student's.
         folder: see `result` and `progress`.
         notes: further reasons for which it is not ranked.
+        training: what the student's checkpoint says of its training; see `trained_as`.
         watch: told how many steps are settled, each time one more is.
 
     Raises:
@@ -111,25 +113,28 @@ def replay(
         cache_hit_rate=_hit_rate(progress),
         rank_eligible=not reasons,
         rank_reasons=reasons,
+        training=dict(training or {}),
         aggregate=aggregate(scores),
     )
     save(result, scores, folder)
     return result
 
 
-def trained_audit(model: str) -> Audit | None:
-    """With which tokenizer, template and thinking a checkpoint of ours was trained; None for any other model.
+def trained_as(model: str) -> Mapping[str, Any]:
+    """What a checkpoint of ours says of its training; nothing for any other model.
 
     Raises:
         Mismatch: the checkpoint's own account of it cannot be read.
     """
     path = Path(model).expanduser() / _TRAINED
     if not path.exists():
-        return None
+        return {}
     try:
-        return Audit.model_validate(json.loads(path.read_text(encoding="utf-8"))["audit"])
+        told = json.loads(path.read_text(encoding="utf-8"))
+        Audit.model_validate(told["audit"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Mismatch(f"{path}: does not say how the student was trained ({type(error).__name__})") from None
+    return {name: told[name] for name in ("audit", "base", "data") if name in told}
 
 
 def held_against(trained: Audit | None, asked: Audit, *, allow: bool) -> list[str]:

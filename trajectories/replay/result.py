@@ -73,6 +73,8 @@ class ReplayResult(BaseModel):
     rank_eligible: bool
     rank_reasons: list[str]
     """Why it is not ranked; empty where it is."""
+    training: dict[str, JsonValue] = {}
+    """What the checkpoint says of its training - `audit`, `base`, `data` - where it is one of ours."""
     aggregate: dict[str, Any]
     """As `score.aggregate` makes it, over the whole step set."""
 

@@ -268,6 +268,18 @@ def test_a_model_card_is_one_that_the_hub_reads(folders: dict[str, Path], tmp_pa
     assert "not ranked" in (tmp_path / "out" / "cards" / "raw.md").read_text()
 
 
+@pytest.mark.parametrize(("base", "named"), [("some/model", "some/model"), ("/home/me/models/tiny", "tiny")])
+def test_a_model_card_says_how_the_student_was_trained(tmp_path: Path, base: str, named: str) -> None:
+    training = {"base": base, "data": {"rows": 3, "sha256": "ab12"}}
+    folder = write_result(tmp_path / "a", "a", STEPS, lambda step: step.ref_raw, training=training)
+    students = contenders([str(folder), "teacher"], read_equivalence)
+    write_pages(compare(students), students, tmp_path / "out")
+    text = (tmp_path / "out" / "cards" / "a.md").read_text()
+    assert f"Trained by `synth sft` from {named} on 3 rows (sha256 `ab12`)." in text
+    assert yaml.safe_load(text.split("---")[1]).get("base_model") == (base if base == named else None)
+    assert "/home/me" not in text
+
+
 def test_the_command(folders: dict[str, Path], tmp_path: Path) -> None:
     save_evaluation(evaluation("good", {"t0": 4}), tmp_path)
     order = ("compare", "good", "bad", "teacher", "--against-eval", "good=result.json", "--out", "out")

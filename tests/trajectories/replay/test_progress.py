@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 from pydantic import JsonValue
 
-from trajectories.replay.ask import held_against, replay, trained_audit
+from trajectories.replay.ask import held_against, replay, trained_as
 from trajectories.replay.progress import Progress, ReplayMismatch, in_order
 from trajectories.replay.result import Prediction, ResultError, load, load_scores
 from trajectories.replay.step import Step, digest
@@ -174,10 +174,11 @@ def test_results_that_are_none(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_is_asked_as_it_was_trained(tmp_path: Path) -> None:
-    assert trained_audit(str(tmp_path)) is None
-    (tmp_path / "synth-sft.json").write_text(json.dumps({"audit": AUDIT.model_dump()}))
-    trained = trained_audit(str(tmp_path))
-    assert trained == AUDIT
+    assert trained_as(str(tmp_path)) == {}
+    told = {"audit": AUDIT.model_dump(), "base": "some/model", "data": {"rows": 3}}
+    (tmp_path / "synth-sft.json").write_text(json.dumps({**told, "settings": {"lr": 1}}))
+    assert trained_as(str(tmp_path)) == told
+    trained = Audit.model_validate(told["audit"])
     assert held_against(trained, AUDIT, allow=False) == []
     other = AUDIT.model_copy(update={"template": "0" * 64})
     with pytest.raises(Mismatch, match="another chat template"):
@@ -186,4 +187,4 @@ def test_a_checkpoint_is_asked_as_it_was_trained(tmp_path: Path) -> None:
     assert "another chat template" in reason
     (tmp_path / "synth-sft.json").write_text("[]")
     with pytest.raises(Mismatch, match="does not say how the student was trained"):
-        trained_audit(str(tmp_path))
+        trained_as(str(tmp_path))

@@ -7,9 +7,8 @@ strangers; everything is escaped for where it stands.
 import json
 import re
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trajectories.record import write_text
 from trajectories.replay.comparison import Comparison, Contender, Standing
@@ -62,15 +61,16 @@ def model_card(comparison: Comparison, one: Contender) -> str:
         raise ValueError(f"{one.name} is no student")
     standing = next(standing for standing in comparison.standings if standing.name == one.name)
     ranked = sum(other.rank is not None for other in comparison.standings)
-    trained = _trained(one.result.student)
-    base = trained.get("base")
+    trained = one.result.training
+    base = str(trained["base"]) if trained.get("base") else None
+    # A path of this machine is nothing that a hub could look up, or a reader.
+    local = base is not None and (base.startswith(("/", ".", "~")) or Path(base).exists())
     head = ModelCardData(
         language=["en"],
         library_name="transformers",
         pipeline_tag="text-generation",
         tags=["agent", "terminal", "sft", "vllm"],
-        # A path of this machine is nothing that a hub could look up.
-        base_model=base if isinstance(base, str) and not Path(base).exists() else None,
+        base_model=None if local else base,
         model_name=one.name,
         eval_results=[
             EvalResult(
@@ -93,6 +93,7 @@ def model_card(comparison: Comparison, one: Contender) -> str:
         ranked=ranked,
         result=one.result,
         trained=trained,
+        base=Path(base).name if base is not None and local else base,
         command=_command(one.result),
         aggregate=one.result.aggregate,
         equivalence=one.equivalence,
@@ -130,15 +131,6 @@ def _command(result: ReplayResult) -> str:
         if asked.get(name) is not None:
             words.append(f"--{name.replace('_', '-')} {asked[name]}")
     return " ".join([*words, *(["--structured"] if asked.get("structured") else [])])
-
-
-def _trained(student: str) -> Mapping[str, Any]:
-    """What a checkpoint of `synth sft` says of itself; nothing for any other model."""
-    try:
-        told = json.loads((Path(student) / "synth-sft.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return told if isinstance(told, dict) else {}
 
 
 def _environment(*, html: bool) -> "Environment":
