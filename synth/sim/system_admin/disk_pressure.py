@@ -1,5 +1,6 @@
 """Free a full disk by the house's policy: old releases, cores, stale uploads and sessions, and a log that runs away."""
 
+from collections.abc import Iterable
 from random import Random
 from shlex import quote
 
@@ -141,7 +142,7 @@ class DiskPressure(DiskPressureTask):
             "HOME": self.place.home,
             "LIMIT": self.limit,
             "KEPT": self.kept,
-            "GONE": list(self.gone),
+            "GONE": self._by_folder(self.gone),
             "LOG": self.log,
             "LINES": self.lines,
             "CONF": self.conf,
@@ -151,6 +152,15 @@ class DiskPressure(DiskPressureTask):
             "PINNED": f"{self.pinned} # last one for old clients",
         }
         return checks_file(constants, _CHECKS, ["shutil", "tempfile"])
+
+    @staticmethod
+    def _by_folder(paths: Iterable[str]) -> dict[str, str]:
+        """Names by folder, in one text each: hundreds of whole paths are more than a model may answer."""
+        folders: dict[str, list[str]] = {}
+        for path in paths:
+            folder, _, name = path.rpartition("/")
+            folders.setdefault(folder, []).append(name)
+        return {folder: " ".join(names) for folder, names in folders.items()}
 
     def solve(self, rng: Random) -> Teacher:
         hand, home, steps = Hand(rng), self.place.home, self._steps()
@@ -281,7 +291,8 @@ def check_protected_files_are_unchanged():
 
 def check_what_has_to_go_is_gone():
     """Nothing is left of what the policy gives up, and it was not moved within the tree."""
-    left = [path for path in GONE if os.path.lexists(path)]
+    gone = [f"{folder}/{name}" for folder, names in GONE.items() for name in names.split()]
+    left = [path for path in gone if os.path.lexists(path)]
     assert not left, f"{len(left)} files are left, such as {left[0]}"
     kept = {*KEPT, LOG, CONF, f"{HOME}/bin/nightly", f"{HOME}/releases/PINNED", f"{HOME}/current"}
     for folder, folders, names in os.walk(HOME):
