@@ -63,14 +63,14 @@ def model_card(comparison: Comparison, one: Contender) -> str:
     ranked = sum(other.rank is not None for other in comparison.standings)
     trained = one.result.training
     base = str(trained["base"]) if trained.get("base") else None
-    # A path of this machine is nothing that a hub could look up, or a reader.
+    # A path of this machine is nothing that a hub or a reader could look up; neither is a name without an owner.
     local = base is not None and (base.startswith(("/", ".", "~")) or Path(base).exists())
     head = ModelCardData(
         language=["en"],
         library_name="transformers",
         pipeline_tag="text-generation",
         tags=["agent", "terminal", "sft", "vllm"],
-        base_model=None if local else base,
+        base_model=base if base is not None and "/" in base and not local else None,
         model_name=one.name,
         eval_results=[
             EvalResult(
