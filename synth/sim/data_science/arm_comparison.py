@@ -73,7 +73,7 @@ class ArmComparison(ArmComparisonTask):
                 f"{self.ticket}: the program has mistakes, and its results are from it.",
             ),
             hand.say("Read the program first.", "First the code, as it is short."),
-            (f"cd {self.folder} && ls", f"cat {self.program}"),
+            (f"cd {self.folder} && {rng.choice(('ls', 'ls -l', 'ls -la'))}", f"cat {self.program}"),
         )
         seen = [fault for fault in self.faults if fault.wrong.strip() in screen]
         if not seen:
@@ -82,7 +82,7 @@ class ArmComparison(ArmComparisonTask):
             " ".join([hand.say("The first thing that I see:", "One thing is plain:"), hand.say(seen[0].seen)]),
             hand.say("Look at the data: visits per subject, missing values, present results.", "Now data and results."),
             (
-                f"head -n 5 {self.data}",
+                f"head -n {rng.choice((3, 5, 8))} {self.data}",
                 f"tail -n +2 {self.data} | cut -d, -f1,2 | sort | uniq -c | sort -rn | head -n 8",
                 f"grep -c ',,\\|,$' {self.data}",
                 f"column -s, -t {self.results} | cut -c1-150",

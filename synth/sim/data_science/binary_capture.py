@@ -121,7 +121,12 @@ with h5py.File(sys.argv[2], 'w') as out:
                 "A binary capture and a text that describes it.", f"{self.ticket}: decode {self.source} into HDF5."
             ),
             hand.say("Read the description and the first bytes.", "First the format, then the bytes of the capture."),
-            (f"cd {self.folder}", "ls -l", "cat FORMAT.txt", f"xxd {self.source} | head -n 12"),
+            (
+                f"cd {self.folder}",
+                rng.choice(("ls -l", "ls -la", "ls", "pwd; ls -l")),
+                "cat FORMAT.txt",
+                f"xxd {self.source} | head -n {rng.choice((6, 8, 12, 16))}",
+            ),
         )
         names = [name for name, *_ in self.capture.channels if name in screen]
         order = find(r"^00000000: [0-9a-f]{4} [0-9a-f]{4} [0-9a-f]{2}([0-9a-f]{2})", screen)
