@@ -112,7 +112,10 @@ def run_worker(
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """A request to end us ends the worker too: it is taken as an interrupt, as Ctrl-C is."""
+    """A request to end us ends the worker too: it is taken as an interrupt, as Ctrl-C is.
+
+    Also where we were started with interrupts ignored, as a shell starts what it puts into the background.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are the main thread's business
         return
@@ -120,11 +123,12 @@ def _terminable() -> Iterator[None]:
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _started(
