@@ -1,6 +1,7 @@
 """Scenarios of the build_tools domain, one short file each."""
 
 from synth.sim.build_tools.cmake_export import CmakeExport
+from synth.sim.build_tools.cross_build import CrossBuild
 from synth.sim.build_tools.generated_table import GeneratedTable
 from synth.sim.build_tools.link_order import LinkOrder
 from synth.sim.build_tools.make_prerequisites import MakePrerequisites
@@ -12,6 +13,7 @@ from synth.sim.scenario import Scenario
 
 SCENARIOS: tuple[type[Scenario], ...] = (
     CmakeExport,
+    CrossBuild,
     GeneratedTable,
     LinkOrder,
     MakePrerequisites,
