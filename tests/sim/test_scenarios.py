@@ -247,12 +247,13 @@ async def prove(
     wrong, partial = scenario.wrong(), scenario.partial()
     others = {script.name: script.text for script in [*wrong, *partial]}
     assert {each["name"] for each in tests["wrong_outputs"] + tests["partial_solutions"]} <= set(others)
+    references = [solution, solution]
     if not every:
-        others = {script.name: script.text for script in (wrong[0], partial[0])}
-    results = gather(*(tried.after(image, script, checks) for script in ("true", solution, solution, *others.values())))
-    nothing, reference, again, *rest = await results
+        others, references = {wrong[0].name: wrong[0].text}, [solution]
+    results = await gather(*(tried.after(image, script, checks) for script in ("true", *references, *others.values())))
+    nothing, passed, rest = results[0], results[1 : 1 + len(references)], results[1 + len(references) :]
     assert nothing, "doing nothing passes"
-    assert reference == again == {}, f"the reference fails: {reference or again}"
+    assert not any(passed), f"the reference fails: {passed}"
     for name, result in zip(others, rest, strict=True):
         assert result, f"{name} passes"
     typed = [await tried.work(image, instruction, checks, trial) for trial in range(trials)]
