@@ -11,6 +11,7 @@ from envs.engine import Engine, Limits, owner
 from envs.errors import DiskFull, EngineError, EngineMissing
 from synth.stopping import first_of, until_stopped
 from synth.task_images import ensure_bases, task_image
+from taxonomy.catalog import load_catalog
 from taxonomy.task import content_id
 from trajectories.evaluation.tasks import FoundTask, find_tasks
 from trajectories.replay.equivalence import chosen, equivalence
@@ -83,7 +84,8 @@ async def execute(
     run_id = f"equivalence-{content_id(str(asked.result.resolve()))[:8]}"
     async with Engine.connect(owner(run_id), Limits(), asked.containers) as engine:
         await engine.reap(run_id)
-        await ensure_bases([tasks[task_id] for task_id in sorted({step.task_id for step in wanted})], engine, say)
+        ours = [tasks[task_id] for task_id in sorted({step.task_id for step in wanted})]
+        await ensure_bases(ours, engine, load_catalog().packages, say)
         places = asyncio.Semaphore(max(1, asked.containers // CONTAINERS_A_STEP))
 
         def over(row: StepEquivalence) -> None:

@@ -25,6 +25,7 @@ from synth.settings import Settings
 from synth.sim.model import Sim
 from synth.stopping import first_of, until_stopped
 from synth.task_images import ensure_bases, task_image
+from taxonomy.catalog import load_catalog
 from taxonomy.task import Rejection, content_id
 from trajectories.evaluation.passes import TrialLine
 from trajectories.evaluation.result import TRIALS, Ended, EvaluationResult, result_of, save, write_lines
@@ -133,7 +134,8 @@ async def evaluate(
             if problems := await gateway.check():
                 raise UpstreamFailed("; ".join(f"upstream {name}: {problem}" for name, problem in problems.items()))
             await engine.reap(run_id)
-            await ensure_bases(tasks, engine, watch.say)
+            catalog = load_catalog(more=[Path(path) for path in settings.domains])
+            await ensure_bases(tasks, engine, catalog.packages, watch.say)
             trials = _Trials(asked, tasks, model, folder, ledger, gateway, engine, watch, told)
             ended = await trials.work()
             await engine.reap(run_id, own=True)

@@ -1,7 +1,7 @@
 """Images of task folders: the base images that ours stand on, and one image a task while it is used."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from envs.engine import Engine
@@ -10,8 +10,16 @@ from envs.images import BaseImageError, ImageStore
 from trajectories.evaluation.tasks import FoundTask
 
 
-async def ensure_bases(tasks: Sequence[FoundTask], engine: Engine, say: Callable[[str], None]) -> None:
+async def ensure_bases(
+    tasks: Sequence[FoundTask], engine: Engine, packages: Mapping[str, Sequence[str]], say: Callable[[str], None]
+) -> None:
     """Make sure of the base images that our own tasks stand on.
+
+    Args:
+        tasks: ours and others'; what others stand on is theirs to name.
+        engine: that needs the images.
+        packages: Debian packages by domain, of the domains whose image has no recipe of its own.
+        say: is told each step of a build.
 
     Raises:
         BaseImageError: one is not there and cannot be made, because its recipe is another one by now.
@@ -24,7 +32,7 @@ async def ensure_bases(tasks: Sequence[FoundTask], engine: Engine, say: Callable
             continue
         client = docker.from_env(timeout=600)
         try:
-            made = await ImageStore(client).ensure(task.domain, say)
+            made = await ImageStore(client, packages=packages).ensure(task.domain, say)
         finally:
             client.close()
         if made.reference != base.reference:

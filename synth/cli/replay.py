@@ -217,10 +217,8 @@ def _tell(found: Mapping[str, Any]) -> None:
     print(f"steps: {found['steps']} of {found['tasks']} tasks, {found['missing']} without a prediction")
     print(f"command precision {found['avg_command_precision']:.4f}, recall {found['avg_command_recall']:.4f}")
     print(f"first command exact {found['first_cmd_exact_pct']:.1f} %, valid JSON {found['valid_json_pct']:.1f} %")
-    print(
-        f"complete: recall {found['complete_true_recall_pct']:.1f} %, premature"
-        f" {found['premature_complete_rate_pct']:.1f} %"
-    )
+    recall = f"{found['complete_true_recall_pct']:.1f} %" if found["complete_steps"] else "- (no such step)"
+    print(f"complete: recall {recall}, premature {found['premature_complete_rate_pct']:.1f} %")
     for by in ("by_bucket", "by_domain"):
         for name, group in found[by].items():
             print(f"  {name:<20} {group['steps']:>6} steps  F1 {group['avg_command_f1']:.4f}")

@@ -65,7 +65,8 @@ class Standing(BaseModel):
     first_exact_pct: float
     valid_json_pct: float
     premature_complete_pct: float
-    complete_recall_pct: float
+    complete_recall_pct: float | None
+    """None where the teacher says at no step that the task is complete."""
     steps: int
     tasks: int
     missing: int
@@ -303,7 +304,7 @@ def _standing(one: Contender, figures: Mapping[str, Any], rank: int | None) -> S
         first_exact_pct=figures["first_cmd_exact_pct"],
         valid_json_pct=figures["valid_json_pct"],
         premature_complete_pct=figures["premature_complete_rate_pct"],
-        complete_recall_pct=figures["complete_true_recall_pct"],
+        complete_recall_pct=figures["complete_true_recall_pct"] if figures["complete_steps"] else None,
         steps=figures["steps"],
         tasks=figures["tasks"],
         missing=figures["missing"],

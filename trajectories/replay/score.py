@@ -112,7 +112,8 @@ def aggregate(scores: Sequence[StepScore], seed: int = 0) -> dict[str, Any]:
 
     Beyond the published figures: `score` (100 x mean F1), 95 % intervals by bootstrap over tasks (`*_interval`), how
     many predictions were missing, and the groups by position, domain and scaffold; steps whose domain or scaffold is
-    not known are in no such group.
+    not known are in no such group. `complete_steps` counts those at which the teacher says that the task is complete;
+    where there is none, the published recall of them is 0 and says nothing.
 
     Args:
         scores: of every step of a set.
@@ -138,6 +139,7 @@ def aggregate(scores: Sequence[StepScore], seed: int = 0) -> dict[str, Any]:
         "avg_command_recall": _mean(scores, lambda score: score.command_recall, 4),
         "avg_command_f1": f1,
         "avg_command_f1_interval": [round(low, 4), round(high, 4)],
+        "complete_steps": len(ended),
         "complete_true_recall_pct": _percent(ended, lambda score: score.pred_task_complete_true),
         "premature_complete_rate_pct": _percent(going, lambda score: bool(score.pred_task_complete)),
         "by_bucket": _groups(scores, lambda score: score.bucket, seed),

@@ -278,6 +278,7 @@ def test_a_model_card_says_how_the_student_was_trained(tmp_path: Path, base: str
     assert f"Trained by `synth sft` from {named} on 3 rows (sha256 `ab12`)." in text
     assert yaml.safe_load(text.split("---")[1]).get("base_model") == (base if base == named else None)
     assert "/home/me" not in text
+    assert "Said complete when the teacher did: `- (it never did)`" in text
 
 
 def test_the_command(folders: dict[str, Path], tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ def test_the_aggregate_of_a_few_steps() -> None:
     assert found["avg_command_f1"] == round((1 + 0 + 1 + 0.6667) / 4, 4)
     assert found["score"] == round(100 * found["avg_command_f1"], 2)
     assert found["complete_true_recall_pct"] == 100.0
+    assert found["complete_steps"] == 1
     assert found["premature_complete_rate_pct"] == 33.3
     early = {"steps": 1, "avg_command_f1": 1.0, "avg_command_f1_interval": [1.0, 1.0], "first_cmd_exact_pct": 100.0}
     assert found["by_bucket"]["early"] == early
