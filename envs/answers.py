@@ -134,6 +134,12 @@ def check_names(source: str) -> list[str]:
     return [node.name for node in _functions(ast.parse(source)) if node.name.startswith("check_")]
 
 
+def check_sentences(source: str) -> dict[str, str]:
+    """Docstring of each check function of valid checks by name, on one line; empty where there is none."""
+    named = [node for node in _functions(ast.parse(source)) if node.name.startswith("check_")]
+    return {node.name: " ".join((ast.get_docstring(node) or "").split()) for node in named}
+
+
 def _functions(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     return [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 

@@ -5,17 +5,22 @@ The Dockerfile is ours alone: base image, deletions, state layer. No text of a m
 
 import hashlib
 import json
+import tarfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from envs import grading, state
+from envs.contract import Demand
 from taxonomy.task import Task
 
 SOURCE_NAME = "source.json"
 CERTIFICATE_NAME = "certificate.json"
 EVIDENCE = "evidence"
+ALTERNATIVE = "alternative.sh"
+CONTRACT = "contract.json"
+INPUTS = "inputs.tar"
 
 AGENT_SECONDS = 1800.0
 VERIFIER_SECONDS = 300.0
@@ -49,6 +54,13 @@ class Environment:
     base: Base
     notes: Mapping[str, str | int | float] = field(default_factory=dict)
     """Free facts for task.toml's metadata, such as the builder's model."""
+    alternative: str = ""
+    """Another solution, written without sight of the first: a bash script; empty where none was to be had."""
+    contract: tuple[Demand, ...] = ()
+    """What holds the end state to each statement of the instruction; empty where nothing is said of it."""
+    inputs: tuple[str, ...] = ()
+    """Files of the state that the checks read and the reference leaves as they are, by absolute path. Their content
+    ships with the tests, and nothing passes that passes only with other content."""
 
 
 def write_folder(environment: Environment, path: Path) -> None:
@@ -72,6 +84,13 @@ def write_folder(environment: Environment, path: Path) -> None:
     for kind, scripts in (("wrong", environment.wrong), ("partial", environment.partial)):
         for name, text in scripts.items():
             _script(path / EVIDENCE / kind / f"{name}.sh", text)
+    if environment.alternative:
+        _script(path / EVIDENCE / ALTERNATIVE, environment.alternative)
+    if environment.contract:
+        said = [demand.model_dump(mode="json") for demand in environment.contract]
+        _write(path / EVIDENCE / CONTRACT, json.dumps(said, indent=1, ensure_ascii=False))
+    if environment.inputs:
+        (path / "tests" / INPUTS).write_bytes(environment.state.only(environment.inputs))
     source = {
         "task": environment.task.model_dump(mode="json"),
         "base": {"reference": environment.base.reference, "id": environment.base.id},
@@ -98,7 +117,25 @@ def read_folder(path: Path) -> Environment:
         state=state.read(path / "environment"),
         base=Base(**source["base"]),
         notes=notes,
+        alternative=_text_of(path / EVIDENCE / ALTERNATIVE),
+        contract=contract_of(path),
+        inputs=inputs_of(path),
     )
+
+
+def contract_of(path: Path) -> tuple[Demand, ...]:
+    """The contract of a task folder; empty where it has none."""
+    file = path / EVIDENCE / CONTRACT
+    return tuple(Demand.model_validate(one) for one in json.loads(file.read_text())) if file.exists() else ()
+
+
+def inputs_of(path: Path) -> tuple[str, ...]:
+    """Paths of the files whose content ships with the tests of a task folder, sorted."""
+    file = path / "tests" / INPUTS
+    if not file.exists():
+        return ()
+    with tarfile.open(file, errors="surrogateescape") as tar:
+        return tuple(sorted(f"/{name}" for name in tar.getnames()))
 
 
 def scripts(path: Path, kind: str) -> dict[str, str]:
@@ -183,6 +220,10 @@ def _text(value: str) -> str:
 
 def _value(value: str | int | float) -> str:
     return _text(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _text_of(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
 
 
 def _write(path: Path, text: str) -> None:

@@ -77,6 +77,27 @@ class StateLayer:
             hashed.update(b"\0" + path.encode(errors="surrogateescape"))
         return f"sha256:{hashed.hexdigest()}"
 
+    def only(self, paths: Iterable[str]) -> bytes:
+        """A canonical tar of some of its regular files.
+
+        Args:
+            paths: absolute; each a regular file, or a hard link to one, of the layer.
+
+        Raises:
+            KeyError: the layer has no such file.
+        """
+        buffer = io.BytesIO()
+        with _open(self.tar) as source, tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as target:
+            for path in sorted(set(paths)):
+                member = source.getmember(path.lstrip("/"))
+                file = source.extractfile(member)
+                if file is None:
+                    raise KeyError(path)
+                content = file.read()
+                member.type, member.linkname, member.size = tarfile.REGTYPE, "", len(content)
+                target.addfile(member, io.BytesIO(content))
+        return buffer.getvalue()
+
     def members(self) -> list[tarfile.TarInfo]:
         """Everything in the tar, in its order."""
         with _open(self.tar) as tar:
