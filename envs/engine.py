@@ -8,7 +8,7 @@ import asyncio
 import functools
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,7 +189,10 @@ class Engine:
             "working_dir": workdir,
             "host_config": self._host_config(limits or self.limits, network, facts.capabilities),
         }
-        making = asyncio.ensure_future(self._open(image, facts, name, options))
+        another = functools.partial(
+            self.start, image, network=network, labels=labels, limits=limits, env=env, workdir=workdir
+        )
+        making = asyncio.ensure_future(self._open(image, facts, name, options, another))
         try:
             return await asyncio.shield(making)
         except BaseException:
@@ -204,7 +207,27 @@ class Engine:
         else:
             await self._discard(name)
 
-    async def _open(self, image: str, facts: ImageFacts, name: str, options: dict[str, Any]) -> Container:
+    @asynccontextmanager
+    async def like(self, container: Container) -> AsyncIterator[Container]:
+        """A fresh container of the same image, with the same limits, network, environment and folder as another.
+
+        Started past the count of free places: whoever has a container holds one of them already, and would wait for
+        others who wait likewise.
+        """
+        fresh = await container.another()
+        try:
+            yield fresh
+        finally:
+            await self._surely(fresh.remove())
+
+    async def _open(
+        self,
+        image: str,
+        facts: ImageFacts,
+        name: str,
+        options: dict[str, Any],
+        another: Callable[[], Awaitable[Container]],
+    ) -> Container:
         channel: Channel | None = await self._with_courier(image, name, options)
         if channel is None:
             await self._discard(name)
@@ -223,6 +246,7 @@ class Engine:
             facts.user or ROOT,
             functools.partial(self._listing, image, facts.id),
             functools.partial(self._discard, name),
+            another,
         )
 
     async def _with_courier(self, image: str, name: str, options: dict[str, Any]) -> CourierChannel | None:
@@ -288,6 +312,14 @@ class Engine:
         except ImageMissing:
             return False
         return True
+
+    async def image_bytes(self, reference: str) -> int:
+        """Size of an image with all that it stands on.
+
+        Raises:
+            ImageMissing: the engine does not have it.
+        """
+        return int((await self._sdk.call(self._sdk.api.inspect_image, reference))["Size"])
 
     async def pull(self, reference: str) -> None:
         """Fetch an image from its registry.

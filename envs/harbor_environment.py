@@ -9,6 +9,7 @@ kwargs={"image": ..., "owner": ..., "limits": {...}})`.
 
 import asyncio
 import io
+import json
 import tarfile
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -22,8 +23,9 @@ from harbor.models.task.config import NetworkMode
 
 from envs import grading
 from envs.container.packing import pack_folder
+from envs.container.protected import SYSTEM_PATH
 from envs.engine import Container, Engine, ImageMissing, Limits, owner
-from envs.folder import base_of
+from envs.folder import base_of, several_containers
 
 NO_LIMIT = 86_400.0
 """Seconds for a command that Harbor sets no time limit for; the trial's own limits end it sooner."""
@@ -58,7 +60,13 @@ class SdkEnvironment(BaseEnvironment):
         self._engine: Engine | None = None
         self._container: Container | None = None
         self._built: str | None = None
+        self._left: Container | None = None
+        """Where the agent worked, while its end state is carried over into a fresh one."""
         self._tests_cleared = False
+        self._ours = False
+        """Whether the tests are of our kind: then nothing of the agent's has a say in the verdict."""
+        self._void: str | None = None
+        """Why the verdict is 0, whatever the container says."""
         super().__init__(*args, **kwargs)
 
     @staticmethod
@@ -80,7 +88,7 @@ class SdkEnvironment(BaseEnvironment):
     def _validate_definition(self) -> None:
         if self._given_image:
             return
-        if (self.environment_dir / "docker-compose.yaml").exists():
+        if several_containers(self.environment_dir):
             raise ValueError(f"{self.environment_name}: compose environments are not supported by {self.type()}")
         require_agent_environment_definition(self.environment_dir, docker_image=self.task_env_config.docker_image)
 
@@ -125,12 +133,14 @@ class SdkEnvironment(BaseEnvironment):
     async def stop(self, delete: bool) -> None:
         """Remove the container, and with `delete` also an image that was built for it; twice does no harm."""
         engine, self._engine = self._engine, None
-        container, self._container = self._container, None
+        containers = [self._left, self._container]
+        self._left = self._container = None
         if engine is None:
             return
         try:
-            if container is not None:
-                await container.remove()
+            for container in containers:
+                if container is not None:
+                    await container.remove()
             if self._built and delete:
                 await engine.remove_image(self._built)
         finally:
@@ -145,15 +155,20 @@ class SdkEnvironment(BaseEnvironment):
         timeout_sec: int | None = None,
         user: str | int | None = None,
     ) -> ExecResult:
+        merged = dict(self._merge_env(env) or {})
+        if self._ours:
+            merged["PATH"] = SYSTEM_PATH
         ran = await self.container.run(
             command,
             user=self._resolve_user(user),
             workdir=cwd,
-            env=self._merge_env(env),
+            env=merged,
             timeout=timeout_sec or NO_LIMIT,
             output_limit=OUTPUT_LIMIT,
             merge=False,
         )
+        if self._ours and self._void is None and f"{grading.TESTS}/test.sh)" in command:
+            self._void = await grading.spoilt(self.container, ran.exit_code)
         errors = ran.errors
         if ran.timed_out:
             errors += f"\nended after {timeout_sec} seconds"
@@ -170,10 +185,24 @@ class SdkEnvironment(BaseEnvironment):
     @override
     async def upload_dir(self, source_dir: Path | str, target_dir: str) -> None:
         if target_dir == grading.TESTS and not self._tests_cleared:
-            # Whatever the agent left where the tests and their verdict go must be gone before they come.
-            await grading.clear(self.container)
+            await self._receive(Path(source_dir))
             self._tests_cleared = True
         await self.container.put(target_dir, pack_folder(Path(source_dir)))
+
+    async def _receive(self, tests: Path) -> None:
+        """The agent is done: whatever it left where tests and verdict go is gone before they come.
+
+        If it changed what they rest on, its end state moves to a fresh container, and Harbor goes on in that one.
+        """
+        self._ours = grading.ours([path.name for path in tests.iterdir()])
+        tampered = await grading.receive(self.container, end=self._ours)
+        if not (self._ours and tampered):
+            return
+        left = self._left = self.container
+        self._container = await left.another()
+        self._void = await grading.transfer(left, self._container)
+        await left.remove()
+        self._left = None
 
     @override
     async def download_file(self, source_path: str, target_path: Path | str) -> None:
@@ -183,12 +212,29 @@ class SdkEnvironment(BaseEnvironment):
 
     @override
     async def download_dir(self, source_dir: str, target_dir: Path | str) -> None:
+        if self._void is not None and source_dir == grading.LOGS:
+            self._refuse(Path(target_dir), self._void)
+            return
         packed = await self.container.pack(source_dir)
         if not packed:
             raise FileNotFoundError(f"{source_dir} is no folder in the container")
         Path(target_dir).mkdir(parents=True, exist_ok=True)
         with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
             tar.extractall(target_dir, filter=transfer_tar_filter)  # noqa: S202
+
+    @override
+    async def download_dir_filtered(self, *, source_dir: str, target_dir: Path | str, **selection: Any) -> None:
+        if self._void is not None and source_dir == grading.LOGS:
+            self._refuse(Path(target_dir), self._void)
+        else:
+            await super().download_dir_filtered(source_dir=source_dir, target_dir=target_dir, **selection)
+
+    @staticmethod
+    def _refuse(target: Path, why: str) -> None:
+        """The verdict that stands where the container's own cannot be believed."""
+        target.mkdir(parents=True, exist_ok=True)
+        (target / "reward.json").write_text('{"reward": 0}\n')
+        (target / "checks.json").write_text(json.dumps({"problem": why, "checks": []}))
 
     @property
     def container(self) -> Container:

@@ -17,6 +17,10 @@ HALF_BUILT_S = 60.0
 instruction of a living one follows within milliseconds, as only the last, the owner's label, comes after the files."""
 
 
+_MEANWHILE = "unrecognized image ID"
+"""What the engine says where somebody else removes the same image, or one that it stands on, in the same moment."""
+
+
 @dataclass(frozen=True)
 class Reaped:
     """How much a reaper removed."""
@@ -86,6 +90,9 @@ async def remove_image(sdk: Sdk, reference: str) -> None:
         await sdk.call(sdk.api.remove_image, reference, force=True)
     except ImageMissing:
         return
+    except EngineError as error:
+        if _MEANWHILE not in str(error):
+            raise
 
 
 async def _remove_unused(sdk: Sdk, reference: str) -> bool:
@@ -95,7 +102,7 @@ async def _remove_unused(sdk: Sdk, reference: str) -> bool:
     except ImageMissing:
         return False
     except EngineError as error:
-        if "conflict" not in str(error):
+        if "conflict" not in str(error) and _MEANWHILE not in str(error):
             raise
         return False
     return True

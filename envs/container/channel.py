@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -48,6 +48,23 @@ class Spec:
 
 
 @dataclass(frozen=True)
+class Guard:
+    """What the courier does itself, without any program or library of the image."""
+
+    end: bool
+    """End every process of the container first."""
+    clear: Sequence[tuple[str, int]]
+    """Absolute paths that become empty folders, with their modes, in this order."""
+    protected: Sequence[str]
+    """Paths to look at, with what lies below; `*` at the end stands for any rest of the name."""
+    since: float
+    """Which of them changed at this time of the container's clock or later is the answer, NUL between them."""
+    timeout: float = 60.0
+    limit: int = 1 << 20
+    merge: bool = False
+
+
+@dataclass(frozen=True)
 class Reply:
     """What a command left. `dropped` counts the bytes cut from the middle of `out`."""
 
@@ -64,8 +81,11 @@ class Channel(Protocol):
     started: float | None
     """The container's clock when it was ready, in seconds since the epoch; None when the channel does not know."""
 
-    async def call(self, spec: Spec) -> Reply:
-        """Run a command to its end or to its time limit; ContainerGone when the container is."""
+    async def call(self, spec: Spec | Guard) -> Reply:
+        """Run a command to its end or to its time limit; ContainerGone when the container is.
+
+        A Guard is understood only where `started` is known.
+        """
 
     def close(self) -> None:
         """Let go of the container, which is about to be removed."""
@@ -100,7 +120,7 @@ class CourierChannel:
             return False
         return True
 
-    async def call(self, spec: Spec) -> Reply:
+    async def call(self, spec: Spec | Guard) -> Reply:
         if self._gone is not None:
             raise ContainerGone(self._gone)
         self._next += 1
@@ -203,7 +223,9 @@ class ExecChannel:
         self._container = container
         self.started: float | None = None
 
-    async def call(self, spec: Spec) -> Reply:
+    async def call(self, spec: Spec | Guard) -> Reply:
+        if isinstance(spec, Guard):
+            raise TypeError("an image without Python has no courier to guard it")
         argv = ["timeout", "-k", "1", str(max(spec.timeout, 0.001)), *spec.argv]
         if spec.stdin:
             name = f"stdin-{secrets.token_hex(8)}"
@@ -234,24 +256,16 @@ class ExecChannel:
 
 
 def _bootstrap(token: str) -> bytes:
-    text = Path(__file__).with_name("courier.py").read_text() + f"\nmain({token!r})\n"
-    return f"exec({text!a})\n".encode()
+    texts = [Path(__file__).with_name(name).read_text() for name in ("guard.py", "courier.py")]
+    return "".join([*(f"exec({text!a});" for text in texts), f"main({token!r})\n"]).encode()
 
 
-def _request(ident: int, spec: Spec) -> bytes:
-    head = json.dumps(
-        {
-            "argv": list(spec.argv),
-            "user": spec.user,
-            "workdir": spec.workdir,
-            "env": dict(spec.env),
-            "timeout": spec.timeout,
-            "limit": spec.limit,
-            "merge": spec.merge,
-        }
-    ).encode()
-    size = 4 + len(head) + len(spec.stdin)
-    return struct.pack(">IBII", ident, 0, size, len(head)) + head + spec.stdin
+def _request(ident: int, spec: Spec | Guard) -> bytes:
+    facts = asdict(spec)
+    stdin: bytes = facts.pop("stdin", b"")
+    head = json.dumps(facts).encode()
+    size = 4 + len(head) + len(stdin)
+    return struct.pack(">IBII", ident, 2 if isinstance(spec, Guard) else 0, size, len(head)) + head + stdin
 
 
 def _reply(payload: bytes) -> Reply:

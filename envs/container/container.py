@@ -1,12 +1,13 @@
 """A running container, as everything above the engine sees it."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from envs.container.channel import Channel, Reply, Spec
+from envs.container.channel import Channel, Guard, Reply, Spec
 from envs.container.packing import pack_files
+from envs.container.protected import PROTECTED, SYSTEM_PATH
 from envs.errors import EngineError, ToolFailed
 
 ROOT = "0:0"
@@ -58,14 +59,19 @@ class Container:
         user: str,
         listing: Callable[[], Awaitable[frozenset[str]]],
         remove: Callable[[], Awaitable[None]],
+        another: Callable[[], Awaitable["Container"]],
     ) -> None:
-        """Wrap a started container; `listing` tells every path of its image, `user` runs commands by default."""
+        """Wrap a started container.
+
+        `listing` tells every path of its image, `user` runs commands by default, `another` starts one just like it.
+        """
         self.id = ident
         self.image = image
         self._channel = channel
         self._user = user
         self._listing = listing
         self._remove = remove
+        self.another = another
 
     async def run(
         self,
@@ -184,9 +190,7 @@ class Container:
         A path that was touched since the container started counts as modified even if its content is the same. The
         engine's own answer to this question takes ten times as long: it compares the whole image.
         """
-        if self._channel.started is None:
-            raise EngineError("this container cannot tell what changed: its image has no Python")
-        began = self._channel.started - CLOCK_SLACK
+        began = self._since()
         then, now = await self._listing(), await self.paths()
         deleted = then - now.keys()
         found = [Change(path, "deleted") for path in deleted if path.rpartition("/")[0] not in deleted]
@@ -197,6 +201,58 @@ class Container:
                 found.append(Change(path, "modified"))
         return sorted(found, key=lambda change: change.path)
 
+    async def tampered(self) -> list[str]:
+        """What a verdict here would rest on and that changed since the container started: see `PROTECTED`.
+
+        Whoever was root may have replaced every program of the image, so none of them is asked: the container's first
+        process looks itself. Paths are sorted; of a folder only what changed in it is told, if something did.
+
+        Raises:
+            EngineError: its image has no Python, so there is nobody to look.
+            ToolFailed: its first process cannot look any more.
+        """
+        return await self.guard()
+
+    async def guard(self, *, end: bool = False, clear: Sequence[tuple[str, int]] = ()) -> list[str]:
+        """As `tampered`; before, end every process and put empty folders in the place of whatever lies at some paths.
+
+        Args:
+            end: whether to end every process.
+            clear: absolute paths and the modes of the folders that shall be there. Links on the way to them are
+                replaced by folders, not followed.
+        """
+        since = self._since()
+        reply = await self._channel.call(Guard(end, clear, list(PROTECTED), since))
+        if reply.exit_code != 0:
+            raise ToolFailed(f"the container's first process cannot look after it: {_reason(reply)}")
+        found = set(reply.out.decode(errors="surrogateescape").split("\0")) - {""}
+        above = {path.rpartition("/")[0] for path in found}
+        for path in list(above):
+            while path := path.rpartition("/")[0]:
+                above.add(path)
+        return sorted(found - above)
+
+    async def delete(self, paths: list[str]) -> None:
+        """Remove paths with what lies below them; that one is not there, or is mounted, does no harm."""
+        names = b"".join(path.encode(errors="surrogateescape") + b"\0" for path in paths)
+        await self._tool(["xargs", "-0", "-r", "rm", "-rf", "--"], stdin=names)
+
+    async def overwrite(self, path: str, content: bytes) -> None:
+        """Write into a file that is there, also where it is mounted and cannot be replaced, or make one."""
+        reply = await self._tool(["tee", "--", path], stdin=content)
+        if reply.exit_code != 0:
+            raise ToolFailed(f"cannot write {path}: {_reason(reply)}")
+
+    @property
+    def guarded(self) -> bool:
+        """Whether `guard` and `changes` can be asked: the image has the Python that the first process needs."""
+        return self._channel.started is not None
+
+    def _since(self) -> float:
+        if self._channel.started is None:
+            raise EngineError("this container cannot tell what changed: its image has no Python")
+        return self._channel.started - CLOCK_SLACK
+
     async def remove(self) -> None:
         """End the container now; doing so twice does no harm."""
         self._channel.close()
@@ -204,7 +260,7 @@ class Container:
 
     async def _tool(self, argv: list[str], stdin: bytes = b"") -> Reply:
         """Run one of the image's own programs as root with bytes in and bytes out."""
-        env = {"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+        env = {"LC_ALL": "C", "PATH": SYSTEM_PATH}
         return await self._channel.call(Spec(argv, ROOT, "/", env, 120.0, READ_LIMIT, stdin, merge=False))
 
 

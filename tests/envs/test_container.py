@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from envs.engine import LABEL, Container, ContainerGone, Engine, Limits
+from envs.container.protected import protected
+from envs.engine import LABEL, Container, ContainerGone, Engine, EngineError, Limits
 from envs.errors import ToolFailed
 
 pytestmark = pytest.mark.docker
@@ -113,6 +114,62 @@ async def test_the_first_process_cannot_be_ended_or_looked_into(engine: Engine, 
         assert "Permission denied" in ran.output
         assert (await container.run("echo x >/proc/1/fd/1")).exit_code != 0
         assert (await container.run("echo alive")).output == "alive\n"
+
+
+async def test_what_a_verdict_rests_on_is_seen_to_change(engine: Engine, base: str) -> None:
+    async with engine.container(base) as container:
+        await container.run(
+            "mkdir -p /usr/local/x /opt/y /usr/share/z; echo 1 >/usr/local/bin/bash; useradd bob; echo x >/etc/issue;"
+            " touch /usr/local/lib/x.py; ls -lR /usr/lib >/dev/null; python3 -c 'import json, sqlite3'"
+        )
+        assert await container.tampered() == []
+        seen: set[str] = set()
+        for command, path in {
+            "touch /usr/bin/git": "/usr/bin/git",
+            "echo >>/usr/lib/python3.11/os.py": "/usr/lib/python3.11/os.py",
+            "chmod 700 /usr/lib/git-core/git-bisect": "/usr/lib/git-core/git-bisect",
+            "rm /usr/lib/python3.11/abc.py": "",
+            "echo x >/etc/ld.so.preload": "/etc/ld.so.preload",
+            "echo x >/etc/ld.so.conf.d/x.conf": "/etc/ld.so.conf.d/x.conf",
+            "ln /usr/bin/env /opt/env": "/usr/bin/env",
+            "mkdir /usr/libexec/x; rmdir /usr/libexec/x": "/usr/libexec",
+            "ln -sfn x /etc/alternatives/which": "/etc/alternatives/which",
+            "rm /bin; ln -s usr/bin /bin": "/bin",
+            "echo >>/etc/ssl/openssl.cnf": "/etc/ssl/openssl.cnf",
+            "touch -d 2001-01-01 /etc/nsswitch.conf": "/etc/nsswitch.conf",
+            "touch /usr/pyvenv.cfg": "/usr/pyvenv.cfg",
+            "touch /etc/python3.11/x": "/etc/python3.11/x",
+        }.items():
+            assert path not in seen
+            assert (await container.run(command)).exit_code == 0
+            now = set(await container.tampered())
+            assert now >= seen, command
+            assert path in now | {""}, (command, now - seen)
+            seen = now
+        assert not [path for path in seen if not protected(path)]
+
+
+async def test_room_is_made_without_a_program_of_the_image(engine: Engine, base: str) -> None:
+    async with engine.container(base) as container:
+        await container.run(
+            "mkdir -p /keep/deep /tests/a/b/c /tests/d; echo 1 | tee /keep/x /tests/a/b/x /tests/d/y;"
+            " ln -s /keep /tests/a/link; ln -s /keep /logs; setsid sleep 1000 >/dev/null 2>&1 & chmod a-x /usr/bin/rm"
+        )
+        assert await container.guard(end=True, clear=[("/tests", 0o755), ("/logs/verifier", 0o777)]) == ["/usr/bin/rm"]
+        looked = await container.run("find /tests /logs /keep -printf '%p %y %m\\n' | sort; pgrep -c sleep")
+    assert looked.output.splitlines() == [
+        "/keep d 755", "/keep/deep d 755", "/keep/x f 644", "/logs d 755", "/logs/verifier d 777", "/tests d 755", "0"
+    ]  # fmt: skip
+
+
+async def test_an_image_without_python_cannot_be_looked_at(engine: Engine, base: str, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(f"FROM {base}\nRUN rm -f /usr/bin/python3*\n")
+    image = engine.tag("without-python")
+    await engine.build(tmp_path, image)
+    async with engine.container(image) as container:
+        assert not container.guarded
+        with pytest.raises(EngineError, match="no Python"):
+            await container.tampered()
 
 
 async def test_cancelling_a_command_ends_it_in_the_container(engine: Engine, base: str) -> None:
