@@ -24,7 +24,7 @@ from judges.verdict import (
 )
 from taxonomy.catalog import Catalog
 from taxonomy.drift import drift
-from taxonomy.task import Rejection, Task
+from taxonomy.task import Rejection, Task, content_id
 
 if TYPE_CHECKING:
     from instructor import AsyncInstructor
@@ -43,6 +43,9 @@ class JudgeSettings(BaseModel):
     max_tokens: Annotated[int, Field(gt=0)] = 4096
     reasks: Annotated[int, Field(ge=0, le=3)] = 3
     """How often a judge whose answer does not validate is asked again, with the error."""
+    audit: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the tasks that the judges find infeasible which are built all the same, so that it comes out what was
+    lost on them (`synth judge calibrate --runs`). What comes of them never becomes a row."""
 
 
 @cache
@@ -87,10 +90,25 @@ async def judge(
         openai.APIError: a server could not be asked.
         ValueError: there are no clients, or more than verdicts.
     """
-    if not 0 < len(clients) <= settings.judges:
-        raise ValueError(f"{settings.judges} verdicts cannot come from {len(clients)} judges")
     if drifted := drift(task, catalog):
         return Rejection(stage="judge", reason="drifts-to-files", detail=drifted)
+    return combined(task, await opinions(task, clients, rubric, settings, catalog), rubric, settings)
+
+
+Invalid = str | dict[str, JsonValue]
+"""What is known of a judge that gave no valid verdict: its attempts, or a line."""
+
+
+async def opinions(
+    task: Task,
+    clients: Sequence[tuple[str, "AsyncInstructor"]],
+    rubric: Rubric,
+    settings: JudgeSettings,
+    catalog: Catalog,
+) -> list[Opinion | Invalid]:
+    """What each of `settings.judges` judges says of a task, in the order in which they are asked; as for `judge`."""
+    if not 0 < len(clients) <= settings.judges:
+        raise ValueError(f"{settings.judges} verdicts cannot come from {len(clients)} judges")
     prompt = messages(task, rubric, catalog)
     response_model = verdict_model(rubric)
     calls = []
@@ -102,8 +120,15 @@ async def judge(
     for answer in answers:
         if isinstance(answer, BaseException):
             raise answer
+    return [answer for answer in answers if not isinstance(answer, BaseException)]
+
+
+def combined(
+    task: Task, answers: Sequence[Opinion | Invalid], rubric: Rubric, settings: JudgeSettings
+) -> Judgement | Rejection:
+    """What several judges' answers come to by the rule of the settings; as for `judge`."""
     opinions = [answer for answer in answers if isinstance(answer, Opinion)]
-    invalid: list[JsonValue] = [answer for answer in answers if isinstance(answer, dict)]
+    invalid: list[JsonValue] = [answer for answer in answers if not isinstance(answer, Opinion)]
     verdicts = [opinion.verdict for opinion in opinions]
     evidence: dict[str, JsonValue] = {
         "rubric": rubric.id,
@@ -116,7 +141,8 @@ async def judge(
         return Rejection(
             stage="judge", reason="invalid-answer", detail=detail, evidence={**evidence, "invalid": invalid}
         )
-    if not feasible(verdicts, settings.rule):
+    passed = feasible(verdicts, settings.rule)
+    if not passed and not audited(task, settings.audit):
         failed = defect(verdicts, rubric)
         return Rejection(
             stage="judge",
@@ -131,7 +157,13 @@ async def judge(
         opinions=tuple(opinions),
         difficulty=middle_difficulty(verdicts),
         disagreements=disagreements(verdicts, rubric),
+        audited=not passed,
     )
+
+
+def audited(task: Task, share: float) -> bool:
+    """Whether a task is one of the share that is built whatever the judges say; it follows from the task alone."""
+    return int(content_id("audit", task.id), 16) < share * 16**12
 
 
 async def _opinion(

@@ -76,7 +76,7 @@ class Opinion(BaseModel):
 
 
 class Judgement(BaseModel):
-    """A task that was found feasible, with every verdict on it."""
+    """A task that goes on to be built, with every verdict on it: found feasible, or taken for an audit."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -86,9 +86,12 @@ class Judgement(BaseModel):
     rule: Rule
     opinions: tuple[Opinion, ...]
     difficulty: Difficulty
-    """The middle one of those who found it feasible; the harder of two."""
+    """The middle one of those who found it feasible, of all where none did; the harder of two."""
     disagreements: tuple[str, ...]
     """Criteria, and `difficulty`, on which the verdicts differ."""
+    audited: bool = False
+    """The judges found it infeasible, and it is built all the same to see whether they were right. What comes of it is
+    never a row."""
 
 
 def feasible(verdicts: Sequence[Verdict], rule: Rule) -> bool:
@@ -100,8 +103,9 @@ def feasible(verdicts: Sequence[Verdict], rule: Rule) -> bool:
 
 
 def middle_difficulty(verdicts: Sequence[Verdict]) -> Difficulty:
-    """The middle difficulty of the feasible verdicts (at least one), the harder of two."""
-    levels = sorted(_LEVELS.index(verdict.difficulty) for verdict in verdicts if verdict.feasible)
+    """The middle difficulty of the feasible verdicts, of all (at least one) where none is; the harder of two."""
+    asked = [verdict for verdict in verdicts if verdict.feasible] or verdicts
+    levels = sorted(_LEVELS.index(verdict.difficulty) for verdict in asked)
     return _LEVELS[levels[len(levels) // 2]]
 
 

@@ -79,24 +79,35 @@ def served(settings: Settings, model: str, endpoint: str | None = None, key_env:
             upstreams[ENDPOINT] = Upstream(url=endpoint, key_env=key_env)
         except ValidationError as error:
             raise BadEvaluation(f"--endpoint: {error.errors(include_url=False)[0]['msg']}") from None
-    elif model == "sim":
-        name = ModelName("sim", "sim")
-    elif model in (roles := settings.gateway().served()):
-        name = roles[model]
     else:
-        try:
-            name = ModelName.parse(model)
-        except ValueError:
-            known = ", ".join(roles)
-            raise BadEvaluation(
-                f"--model: {model!r} is neither upstream:model nor a role that is served ({known});"
-                " a server's own name for a model needs --endpoint"
-            ) from None
-        if name.upstream not in upstreams:
-            raise BadEvaluation(f"--model: there is no upstream {name.upstream!r}; there are: {', '.join(upstreams)}")
+        name = named(settings, model)
     return GatewaySettings.model_validate(
         {"roles": {ROLE: [name]}, "upstreams": upstreams, "max_cost_usd": settings.max_cost_usd}
     )
+
+
+def named(settings: Settings, model: str, flag: str = "--model") -> ModelName:
+    """The model that a text names: `upstream:model`, a role with one model, or `sim`.
+
+    Raises:
+        BadEvaluation: there is no such upstream or role.
+    """
+    if model == "sim":
+        return ModelName("sim", "sim")
+    if model in (roles := settings.gateway().served()):
+        return roles[model]
+    try:
+        name = ModelName.parse(model)
+    except ValueError:
+        known = ", ".join(roles)
+        more = "; a server's own name for a model needs --endpoint" if flag == "--model" else ""
+        raise BadEvaluation(
+            f"{flag}: {model!r} is neither upstream:model nor a role that is served ({known}){more}"
+        ) from None
+    if name.upstream not in settings.upstreams:
+        there = ", ".join(settings.upstreams)
+        raise BadEvaluation(f"{flag}: there is no upstream {name.upstream!r}; there are: {there}")
+    return name
 
 
 async def evaluate(
@@ -312,6 +323,7 @@ class _Trials:
             reward=found.reward,
             ended=found.ended,
             turns=len(found.turns),
+            checks=found.checks,
             tokens=found.tokens.model_dump(),
             cost_usd=cost,
             seconds=round(found.seconds, 1),

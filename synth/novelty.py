@@ -11,6 +11,9 @@ from taxonomy.duplicates import NearDuplicates
 from taxonomy.meaning import Clusters, MeaningSettings, StaticEmbedder, Vectors, said
 from taxonomy.task import Rejection, Task
 
+_LATER = ("judge", "build", "gates")
+"""Stages that may turn a new task away as such; a trial of it that is turned away says nothing of the others."""
+
 
 class NoveltyEntry(BaseModel):
     """What the ledger keeps of a task that is new."""
@@ -47,6 +50,13 @@ class Novelty:
             self._duplicates.add(task)
             vector = self.static(task) if entry.vector is None else np.array(entry.vector, np.float32)
             self._clusters.restore(task.id, entry.cluster, vector)
+            later = (ledger.get(task.id, stage) for stage in _LATER)
+            if any(row is not None and row.status == "rejected" for row in later):
+                self._clusters.release(task.id)
+
+    def release(self, task: str) -> None:
+        """A task was turned away by a later stage: its cluster of meaning has room for another."""
+        self._clusters.release(task)
 
     def static(self, task: Task) -> Vectors:
         """Where a task lies by the built-in embedding."""

@@ -33,7 +33,7 @@ class MeaningSettings(BaseModel):
     similarity: float = Field(default=0.6, gt=0, le=1)
     """Cosine similarity to a cluster's leader from which on a task belongs to it."""
     cap: int = Field(default=25, ge=1)
-    """Tasks that one cluster may hold; more are turned away."""
+    """Tasks that one cluster may hold, accepted or under way; more are turned away."""
 
 
 class StaticEmbedder:
@@ -83,8 +83,8 @@ class Clusters:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Number of tasks by cluster; largest first."""
-        return dict(self._sizes.most_common())
+        """Number of tasks by cluster; largest first, without those that hold none any more."""
+        return {cluster: size for cluster, size in self._sizes.most_common() if size}
 
     def nearest(self, vector: Vectors) -> tuple[str, float] | None:
         """The cluster that a vector belongs to, with its cosine similarity to the leader; None where it begins one."""
@@ -126,12 +126,17 @@ class Clusters:
 
     def restore(self, task: str, cluster: str, vector: Vectors) -> None:
         """Put back what an earlier go found: a task's id and its cluster; the vector counts where it leads one."""
-        if task == cluster:
+        if task == cluster and cluster not in self._sizes:
             self._leaders.append(cluster)
             self._vectors.append(_unit(vector))
             self._index = None
         self._of[task] = cluster
         self._sizes[cluster] += 1
+
+    def release(self, task: str) -> None:
+        """Give a task's place back, because it was turned away later on. Its cluster stays, led by it or not."""
+        if (cluster := self._of.pop(task, None)) is not None:
+            self._sizes[cluster] -= 1
 
     def _indexed(self) -> "SemHash[str]":
         from semhash import SemHash

@@ -38,10 +38,10 @@ class Draw(BaseModel):
     seed: int
     """Non-negative, below 2**31; sent as `seed` with the sampling call."""
     index: int
-    """Position in the run's sequence of draws, from 0. Draw i depends on the run's seed and on i alone."""
+    """Position in the run's sequence of draws, from 0. What draw i is depends on the run's seed, and on what became of
+    those before it (`taxonomy.balance`)."""
     attempt: int = 0
-    """How often this combination was tried before at this position: what is turned away is drawn again with another
-    seed, so that the accepted stay as balanced as the draws."""
+    """How often this combination was tried before at this position. Always 0 where draws lean towards what is short."""
 
     @property
     def id(self) -> str:
@@ -104,7 +104,7 @@ class Rejection(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     stage: str
-    """`sample`, `dedupe`, `judge`, `build`, `gates`, `rollout`, `reexecute` or `policy`."""
+    """`sample`, `dedupe`, `judge`, `build`, `repair`, `gates`, `rollout`, `reexecute` or `policy`."""
     reason: str
     """Name of the class of defect, in kebab-case, such as `near-duplicate`; what a funnel counts."""
     detail: str

@@ -6,6 +6,7 @@ from math import exp, log
 
 from pydantic import BaseModel, JsonValue
 
+from synth.drawing import STAGE
 from synth.ledger import Ledger, StageRow
 
 
@@ -33,6 +34,8 @@ def by_domain(ledger: Ledger) -> dict[str, DomainFunnel]:
     funnels: dict[str, DomainFunnel] = {}
     rejected: dict[str, Counter[str]] = {}
     for row in ledger.rows():
+        if row.stage == STAGE:
+            continue
         domain = _place(row, drawn)[0]
         funnel = funnels.setdefault(domain, DomainFunnel())
         funnel.sampled += row.stage == "sample"

@@ -48,7 +48,7 @@ def verdict(prompt: str, serves: bool) -> dict[str, Any]:
 
     Args:
         prompt: the judge's user message.
-        serves: whether the task is about the domain that it was drawn for.
+        serves: whether the task is known to be about the domain that it was drawn for; else its words decide.
 
     Returns:
         `criteria` (criterion, reason, passed), `difficulty` and `reason`.
@@ -66,7 +66,7 @@ def verdict(prompt: str, serves: bool) -> dict[str, Any]:
         )
         if criterion == "clarity":
             fault = _unclear(task)
-        if criterion == "domain_fit" and not serves:
+        if criterion == "domain_fit" and not serves and not _names_the_domain(prompt, task):
             fault = "does not name anything of the domain"
         reason = f"The task {fault}." if fault else _PRAISE[criterion]
         findings.append({"criterion": criterion, "reason": reason, "passed": fault is None})
@@ -85,6 +85,19 @@ _PRAISE: Mapping[str, str] = {
     "safety": "It changes only the files it is about.",
     "domain_fit": "It is work on the domain's own objects.",
 }
+
+
+_ABOUT = re.compile(r"^(?:Domain|Topic|Software|- such as): (?P<words>.*)$", re.MULTILINE)
+_WORD = re.compile(r"[a-z][a-z0-9+-]{3,}")
+_FEW = 4
+"""Words of its domain and topic from which on a task is taken to be about them."""
+
+
+def _names_the_domain(prompt: str, task: str) -> bool:
+    """Whether a task uses some of the words that the prompt has about its domain and topic."""
+    head = prompt.partition("BEGIN TASK")[0]
+    about = set(_WORD.findall(" ".join(match["words"] for match in _ABOUT.finditer(head)).casefold()))
+    return len(about & set(_WORD.findall(task.casefold()))) >= _FEW
 
 
 def _unclear(task: str) -> str | None:

@@ -72,6 +72,27 @@ def test_an_earlier_go_is_taken_up(tmp_path: Path, given: list[float] | None) ->
         assert reason(again.take(other("glacier", 4), [0.59, 0.81])) == "full-cluster"
 
 
+@pytest.mark.parametrize("stage", ["judge", "build", "gates"])
+def test_what_was_turned_away_later_fills_no_cluster(tmp_path: Path, stage: str) -> None:
+    settings = MeaningSettings(similarity=0.5, cap=1)
+    with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+        first, one = Novelty(0.7, settings, Benchmarks([])), other("orchard", 3)
+        entry = first.take(one, [1.0, 0.0])
+        assert isinstance(entry, NoveltyEntry)
+        assert reason(first.take(other("glacier", 4), [0.9, 0.1])) == "full-cluster"
+        first.release(one.id)
+        assert reason(first.take(other("glacier", 4), [0.9, 0.1])) == "new"
+        ledger.record(StageRow(item=one.draw.id, stage="sample", status="done", data=one.model_dump(mode="json")))
+        ledger.record(
+            StageRow(item=one.id, stage="dedupe", status="done", parent=one.draw.id, data=entry.model_dump(mode="json"))
+        )
+        ledger.record(StageRow(item=one.id, stage=stage, status="rejected", reason="some"))
+        again = Novelty(0.7, settings, Benchmarks([]))
+        again.restore(ledger)
+    assert reason(again.take(other("glacier", 4), [0.9, 0.1])) == "new"
+    assert reason(again.take(other("meadow", 5), [0.9, 0.1])) == "full-cluster"
+
+
 def test_contamination_is_reported_with_both_texts(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     with folder.held(), Ledger.open(folder.ledger_file) as ledger:

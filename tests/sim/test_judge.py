@@ -71,6 +71,17 @@ async def test_another_domain_fails_domain_fit() -> None:
     assert [f["criterion"] for f in verdict["criteria"] if not f["passed"]] == ["domain_fit"]
 
 
+async def test_a_domain_is_known_by_the_words_that_the_prompt_has_of_it() -> None:
+    rules = GOOD.replace("branch", "rule").replace("epository", "ule set").replace("erge", "oin")
+    rules = rules.replace("commit", "line").replace("log", "list")
+    head = "Domain: Networking (networking)\nTopic: Rule sets of packet filters (firewall-rules)\n"
+    about = "- such as: finished rules are joined, abandoned rules are dead\nSoftware: nftables\n"
+    for prompt, passes in ((head + about, True), (head, False)):
+        request = requests.structured("Verdict", f"{prompt}\nBEGIN TASK t-1\n{rules}\nEND TASK t-1")
+        verdict = json.loads(requests.text_of(await Sim().chat(request)))
+        assert (verdict["criteria"][-1]["criterion"], verdict["criteria"][-1]["passed"]) == ("domain_fit", passes)
+
+
 async def test_infeasible_tasks_are_sampled_at_their_rate_and_rejected() -> None:
     sim = Sim(misbehaviour=Misbehaviour(infeasible_tasks=0.3))
     rejected = 0

@@ -61,6 +61,19 @@ def test_a_full_cluster_takes_no_more_and_others_go_on() -> None:
     assert clusters.sizes == {REBASE.id: 2}
 
 
+def test_a_place_is_given_back() -> None:
+    clusters = Clusters(MeaningSettings(similarity=0.5, cap=1))
+    clusters.add(REBASE, vector(REBASE))
+    assert clusters.check(REBASING, vector(REBASING)) is not None
+    clusters.release(REBASE.id)
+    clusters.release(REBASE.id)
+    assert clusters.sizes == {}
+    assert clusters.check(REBASING, vector(REBASING)) is None
+    assert clusters.add(REBASING, vector(REBASING)) == (REBASE.id, False), "the cluster stays where it was"
+    assert clusters.sizes == {REBASE.id: 1}
+    assert clusters.check(REBASE, vector(REBASE)) is not None
+
+
 def test_an_earlier_go_is_taken_up() -> None:
     first = Clusters(MeaningSettings(similarity=0.5))
     tasks = [REBASE, PROXY, REBASING]

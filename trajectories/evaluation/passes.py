@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
 
+from judges.agreement import wilson
+from trajectories.evaluation.triage import Label, Triage, Tried, label_of, triage
 from trajectories.replay.score import interval
-
-_Z = 1.959963984540054
-"""Of a two-sided 95 % interval."""
 
 
 class TrialLine(BaseModel):
@@ -29,6 +28,8 @@ class TrialLine(BaseModel):
     ended: str | None = None
     """Why the model stopped."""
     turns: int = 0
+    checks: dict[str, float] = {}
+    """The verifier's result of each check, by name; empty where it told none."""
     tokens: dict[str, int] = {}
     """`prompt`, `completion`, `cached`."""
     cost_usd: float | None = None
@@ -66,6 +67,10 @@ class TaskFigures(BaseModel):
     """None where fewer than k trials were graded."""
     pass_at_k_interval: tuple[float, float] | None
     """95 %: the ends of Wilson's interval for one trial, taken to k independent ones."""
+    label: Label | None = None
+    """None in results that were written before there were labels."""
+    triage: Triage | None = None
+    """Where to look first when no trial passed."""
 
 
 class Estimate(BaseModel):
@@ -95,21 +100,27 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     return 1.0 - math.comb(n - c, k) / math.comb(n, k)
 
 
-def wilson(c: int, n: int) -> tuple[float, float]:
-    """95 % interval of a share of which `c` of `n` were seen (Wilson 1927); n is at least 1."""
-    share, spread = c / n, _Z * _Z / n
-    middle = share + spread / 2
-    half = _Z * math.sqrt(share * (1 - share) / n + spread / (4 * n))
-    low, high = (middle - half) / (1 + spread), (middle + half) / (1 + spread)
-    return (0.0 if c == 0 else low), (1.0 if c == n else high)
+def task_figures(
+    task_id: str,
+    lines: Sequence[TrialLine],
+    k: int,
+    domain: str = "",
+    digest: str = "",
+    unproven: str | None = None,
+) -> TaskFigures:
+    """The figures of one task's trials.
 
-
-def task_figures(task_id: str, lines: Sequence[TrialLine], k: int, domain: str = "", digest: str = "") -> TaskFigures:
-    """The figures of one task's trials."""
+    Args:
+        task_id, domain, digest: of the task.
+        lines: its trials that are over.
+        k: of pass@k.
+        unproven: why the task is not known to be solvable; None where it is certified.
+    """
     rewards = [line.reward for line in lines if line.reward is not None]
     n, c = len(rewards), sum(line.passed for line in lines)
     ends = wilson(c, n) if n else None
     of_k = n >= k
+    tried = [Tried(line.reward, line.ended, line.checks) for line in lines]
     return TaskFigures(
         task_id=task_id,
         domain=domain,
@@ -122,6 +133,8 @@ def task_figures(task_id: str, lines: Sequence[TrialLine], k: int, domain: str =
         pass_at_1_interval=ends,
         pass_at_k=pass_at_k(n, c, k) if of_k else None,
         pass_at_k_interval=(_of_k(ends[0], k), _of_k(ends[1], k)) if of_k and ends else None,
+        label=label_of(tried),
+        triage=triage(tried, unproven),
     )
 
 

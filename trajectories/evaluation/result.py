@@ -12,6 +12,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 
 from trajectories.evaluation.passes import Estimate, TaskFigures, TrialLine, estimate, runs, task_figures
 from trajectories.evaluation.tasks import FoundTask
+from trajectories.evaluation.triage import unproven
 from trajectories.record import write_text
 
 RESULT, TRIALS = "result.json", "trials.jsonl"
@@ -79,9 +80,13 @@ def result_of(tasks: Sequence[FoundTask], lines: Sequence[TrialLine], k: int, **
         "trials": len(graded),
         "failed": len(lines) - len(graded),
         "broken": sum(line.broken for line in lines),
-        "tasks": [task_figures(task.task_id, by_task[task.task_id], k, task.domain, task.digest) for task in tasks],
+        "tasks": [_figures(task, by_task[task.task_id], k) for task in tasks],
     }
     return EvaluationResult.model_validate({**figures, **about})
+
+
+def _figures(task: FoundTask, lines: Sequence[TrialLine], k: int) -> TaskFigures:
+    return task_figures(task.task_id, lines, k, task.domain, task.digest, unproven(task.folder, task.digest))
 
 
 def write_lines(lines: Sequence[TrialLine], folder: Path) -> None:

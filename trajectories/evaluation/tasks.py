@@ -1,16 +1,15 @@
 """The tasks of an evaluation: Harbor task folders, ours or anybody's."""
 
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from envs.folder import folder_digest
+from envs.folder import folder_digest, several_containers
+from envs.found_tasks import TasksError, task_folders
 
-
-class TasksError(ValueError):
-    """Folders in which there is no task to be used: one line that says where and why."""
+__all__ = ["FoundTask", "TasksError", "find_tasks"]
 
 
 @dataclass(frozen=True)
@@ -42,11 +41,7 @@ def find_tasks(folders: Sequence[Path]) -> tuple[list[FoundTask], dict[str, str]
     found: dict[str, FoundTask] = {}
     unusable: dict[str, str] = {}
     for given in folders:
-        places = list(_places(given))
-        if not places:
-            why = "there is no such folder" if not given.is_dir() else "no task folder (with a task.toml) is in it"
-            raise TasksError(f"{given}: {why}")
-        for place in places:
+        for place in task_folders(given):
             read = _read(place)
             if isinstance(read, str):
                 unusable[str(place)] = read
@@ -60,23 +55,13 @@ def find_tasks(folders: Sequence[Path]) -> tuple[list[FoundTask], dict[str, str]
     return [found[task_id] for task_id in sorted(found)], unusable
 
 
-def _places(given: Path) -> Iterator[Path]:
-    if (given / "task.toml").exists():
-        yield given
-        return
-    # A run keeps its proven tasks apart from those that failed a gate.
-    within = given / "tasks" if (given / "tasks").is_dir() else given
-    if within.is_dir():
-        yield from (path.parent for path in sorted(within.glob("*/task.toml")))
-
-
 def _read(folder: Path) -> FoundTask | str:
     """The task of a folder, or why it cannot be used."""
     try:
         config = tomllib.loads((folder / "task.toml").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         return f"task.toml cannot be read: {' '.join(str(error).split())}"
-    if (folder / "environment" / "docker-compose.yaml").exists():
+    if several_containers(folder / "environment"):
         return "an environment of several containers (docker-compose.yaml) is not supported"
     environment = _table(config, "environment")
     if not (folder / "environment" / "Dockerfile").exists() and not environment.get("docker_image"):

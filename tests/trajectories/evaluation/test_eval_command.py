@@ -56,6 +56,7 @@ async def test_figures_trials_and_going_on(
     found = ended.json
     assert (found["pass_at_1"]["value"], found["pass_at_k"]["value"]) == (0.75, 1.0)
     assert {task["task_id"]: task["passed"] for task in found["tasks"]} == {"greeting-1": 1, "greeting-2": 2}
+    assert [task["label"] for task in found["tasks"]] == ["varied", "too-easy"]
     assert (found["trials"], found["failed"], found["ended"]) == (4, 0, "done")
     rows = [json.loads(line) for line in (tmp_path / "ev" / "trials.jsonl").read_text().splitlines()]
     assert [(row["task_id"], row["repeat"], row["reward"]) for row in rows] == [
@@ -94,6 +95,8 @@ async def test_what_breaks_outside_the_model_is_no_reward_of_zero(
     found = ended.json
     assert (found["pass_at_1"]["value"], found["pass_at_1"]["tasks"]) == (1.0, 1)
     assert (found["trials"], found["failed"], found["ended"]) == (1, 2, "short")
+    causes = {task["task_id"]: task["triage"] and task["triage"]["cause"] for task in found["tasks"]}
+    assert causes == {"good": None, "unbuilt": "infrastructure", "ungraded": "infrastructure"}
     rows = [json.loads(line) for line in (tmp_path / "ev" / "trials.jsonl").read_text().splitlines()]
     failed = {row["task_id"]: row["failed"] for row in rows if row["reward"] is None}
     assert "RewardFileNotFoundError" in failed["ungraded"]
@@ -189,3 +192,7 @@ def test_the_built_in_model_in_tasks_of_its_own(tmp_path: Path) -> None:
     )
     assert (gives_up.code, gives_up.json["pass_at_1"]["value"]) == (0, 0.0)
     assert {task["passed"] for task in gives_up.json["tasks"]} == {0}
+    assert {task["label"] for task in solves.json["tasks"]} == {"too-easy"}
+    for task in gives_up.json["tasks"]:
+        assert (task["label"], task["triage"]["cause"]) == ("unsolved", "too-hard"), "it is certified"
+        assert "checks passed on average" in task["triage"]["because"]
