@@ -7,9 +7,9 @@ happens here: nothing that a model wrote is run on this machine.
 import ast
 import re
 import sys
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator, model_validator
 
 SENTENCE_LIMIT = 240
 """Characters of a check's docstring; it is shown in one line of a report."""
@@ -89,6 +89,53 @@ class Solution(Answer):
     script: Script = Field(description="The whole bash script, with absolute paths.")
 
 
+class Alternative(Answer):
+    """A second solution, by someone who has not seen the first."""
+
+    script: str = Field(description="The whole bash script, or an empty text where there is no other way.")
+
+    @field_validator("script")
+    @classmethod
+    def _is_a_script(cls, text: str) -> str:
+        return _script(text) if _plain_source(text).strip() else ""
+
+
+class Review(Answer):
+    """What the solver makes of a run of its script."""
+
+    verdict: Literal["keep", "rewrite", "missing", "state"] = Field(
+        description="keep: it did all that is asked; rewrite: run another script; missing: the image lacks something; "
+        "state: the starting point is wrong."
+    )
+    reason: str = Field(description="What in the output or the end state decides it, in a sentence.")
+    script: str = Field(default="", description="The whole new script, where the verdict is rewrite.")
+    missing: list[str] = Field(
+        default=[], description="Programs and Python modules that the work needs and the image lacks."
+    )
+
+    @model_validator(mode="after")
+    def _has_what_it_speaks_of(self) -> Self:
+        if self.verdict == "rewrite":
+            self.script = _script(self.script)
+        if self.verdict == "missing" and not [name for name in self.missing if name.strip()]:
+            raise ValueError("the verdict is missing, but the list of what is missing is empty: name it")
+        return self
+
+
+class Holding(BaseModel):
+    """What holds the end state to one statement of the instruction."""
+
+    statement: int = Field(ge=1, description="Its number in the list.")
+    checks: list[str] = Field(description="Names of the checks that fail where it is not met; empty where none has to.")
+    why: str = Field(default="", description="Why no check is needed, where there is none.")
+
+
+class Contract(Answer):
+    """For every statement of the instruction what holds the end state to it."""
+
+    contract: list[Holding] = Field(description="One entry for each numbered statement.")
+
+
 class NamedScript(BaseModel):
     """A false answer: a bash script that ends in a state which the checks must refuse."""
 
@@ -97,11 +144,12 @@ class NamedScript(BaseModel):
 
 
 class Tests(Answer):
-    """The checks, and the false answers that they must refuse."""
+    """The checks, the false answers that they must refuse, and what they hold the end state to."""
 
     checks: str = Field(description="Python source with functions check_*(), standard library only.")
     wrong_outputs: list[NamedScript] = Field(min_length=1, description="Plausible but wrong end states.")
     partial_solutions: list[NamedScript] = Field(min_length=1, description="Real first parts of the work.")
+    contract: list[Holding] = Field(description="One entry for each numbered statement of the instruction.")
 
     @field_validator("checks")
     @classmethod

@@ -5,14 +5,17 @@ The Dockerfile is ours alone: base image, deletions, state layer. No text of a m
 
 import hashlib
 import json
+import re
 import tarfile
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from envs import grading, state
 from envs.contract import Demand
+from envs.engine import MORE_CAPABILITIES
 from taxonomy.task import Task
 
 SOURCE_NAME = "source.json"
@@ -20,6 +23,7 @@ CERTIFICATE_NAME = "certificate.json"
 EVIDENCE = "evidence"
 ALTERNATIVE = "alternative.sh"
 CONTRACT = "contract.json"
+COMPOSE = "docker-compose.yaml"
 INPUTS = "inputs.tar"
 
 AGENT_SECONDS = 1800.0
@@ -34,6 +38,8 @@ class Base:
     """Name with a tag that follows from its content."""
     id: str
     """Image id in the engine."""
+    capabilities: tuple[str, ...] = ()
+    """What its containers need besides the engine's own, such as `NET_ADMIN`, sorted."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,8 @@ def write_folder(environment: Environment, path: Path) -> None:
     _write(path / "task.toml", _task_toml(environment))
     _write(path / "instruction.md", environment.instruction)
     (path / "environment" / "Dockerfile").write_text(_dockerfile(environment))
+    if environment.base.capabilities:
+        _write(path / "environment" / COMPOSE, _compose(environment.base.capabilities))
     state.write(environment.state, path / "environment")
     _script(path / "solution" / "solve.sh", environment.solution)
     _write(path / "tests" / "checks.py", environment.checks)
@@ -93,7 +101,7 @@ def write_folder(environment: Environment, path: Path) -> None:
         (path / "tests" / INPUTS).write_bytes(environment.state.only(environment.inputs))
     source = {
         "task": environment.task.model_dump(mode="json"),
-        "base": {"reference": environment.base.reference, "id": environment.base.id},
+        "base": asdict(environment.base),
         "state": environment.state.digest,
     }
     _write(path / EVIDENCE / SOURCE_NAME, json.dumps(source, indent=2))
@@ -115,7 +123,7 @@ def read_folder(path: Path) -> Environment:
         wrong=scripts(path, "wrong"),
         partial=scripts(path, "partial"),
         state=state.read(path / "environment"),
-        base=Base(**source["base"]),
+        base=_base(source),
         notes=notes,
         alternative=_text_of(path / EVIDENCE / ALTERNATIVE),
         contract=contract_of(path),
@@ -147,7 +155,17 @@ def scripts(path: Path, kind: str) -> dict[str, str]:
 def base_of(path: Path) -> Base | None:
     """The base image of a folder of ours; None for any other."""
     file = path / EVIDENCE / SOURCE_NAME
-    return Base(**json.loads(file.read_text())["base"]) if file.exists() else None
+    return _base(json.loads(file.read_text())) if file.exists() else None
+
+
+def several_containers(environment: Path) -> bool:
+    """Whether the `environment` of a task folder is one of compose services, and no mere grant of capabilities."""
+    file = environment / COMPOSE
+    if not file.exists():
+        return False
+    text = file.read_text(errors="replace")
+    granted = re.findall(r"^      - (\w+)$", text, re.MULTILINE)
+    return text != _compose(granted) or not MORE_CAPABILITIES.issuperset(granted)
 
 
 def folder_digest(path: Path, *parts: str) -> str:
@@ -165,6 +183,16 @@ def folder_digest(path: Path, *parts: str) -> str:
         content = hashlib.sha256(file.read_bytes()).hexdigest()
         hashed.update(f"{name}\0{bool(file.stat().st_mode & 0o100)}\0{content}\n".encode())
     return f"sha256:{hashed.hexdigest()}"
+
+
+def _base(source: Mapping[str, Any]) -> Base:
+    told = source["base"]
+    return Base(told["reference"], told["id"], tuple(told.get("capabilities", ())))
+
+
+def _compose(capabilities: Sequence[str]) -> str:
+    """What stock Harbor has to be told of the container; our own engine reads it from the image."""
+    return "services:\n  main:\n    cap_add:\n" + "".join(f"      - {name}\n" for name in capabilities)
 
 
 def _dockerfile(environment: Environment) -> str:

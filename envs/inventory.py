@@ -8,7 +8,7 @@ import posixpath
 import shlex
 import tarfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from envs.engine import Container
@@ -93,6 +93,30 @@ async def image_inventory(container: Container) -> ImageInventory:
         f"Python packages beside the standard library: {packages or 'none'}"
     )
     return ImageInventory(text, python)
+
+
+_MISSING_COMMAND = r"""
+for name in "$@"; do
+  plain=${name#python3-}
+  command -v -- "$name" > /dev/null && continue
+  python3 -c 'import importlib.util, sys
+try:
+    found = importlib.util.find_spec(sys.argv[1].replace("-", "_"))
+except (ImportError, ValueError):
+    found = None
+sys.exit(found is None)' "$plain" 2> /dev/null && continue
+  dpkg-query -W -f '${db:Status-Abbrev}' -- "$name" 2> /dev/null | grep -q '^ii' && continue
+  printf '%s\n' "$name"
+done
+"""
+
+
+async def missing_in(container: Container, names: Iterable[str]) -> list[str]:
+    """Those of some programs, Python modules and Debian packages that a container has not."""
+    wanted = [name.strip() for name in names if name.strip() and "\0" not in name]
+    listed = " ".join(shlex.quote(name) for name in wanted)
+    ran = await container.run(f"set -- {listed}\n{_MISSING_COMMAND}", timeout=60)
+    return [name for name in wanted if name in ran.output.splitlines()]
 
 
 async def describe_state(layer: StateLayer, container: Container, limit: int) -> str:

@@ -27,6 +27,7 @@ from envs.setup_tools import (
     read_call,
     tool_definitions,
 )
+from envs.spending import Limit, Spending
 from envs.state import StateError, StateLayer, capture
 from taxonomy.task import Rejection, Task
 
@@ -118,11 +119,13 @@ def _clipped(value: JsonValue) -> JsonValue:
 class _Agent:
     """One attempt: the conversation, the tools, and what went wrong so far."""
 
-    def __init__(self, task: Task, tools: Tools, image: str, settings: BuilderSettings) -> None:
+    def __init__(self, task: Task, tools: Tools, image: str, settings: BuilderSettings, repair: str) -> None:
         self.tools = tools
         self.settings = settings
-        system = render("setup_system", max_calls=MAX_CALLS, **settings.model_dump())
-        user = render("setup_task", task=task.text.strip(), image=image)
+        self.spending = Spending("state", settings.state)
+        limits = {**settings.model_dump(), "max_steps": settings.state.steps, "seconds": settings.state.seconds}
+        system = render("setup_system", max_calls=MAX_CALLS, **limits)
+        user = render("setup_task", task=task.text.strip(), image=image, repair=repair)
         self.sent: list[Any] = [{"role": "system", "content": system}, {"role": "user", "content": user}]
         self.transcript: list[Message] = list(self.sent)
         self.astray = 0
@@ -137,6 +140,10 @@ class _Agent:
     def reject(self, reason: str, detail: str, **evidence: JsonValue) -> Rejection:
         transcript = [_clipped(message) for message in self.transcript[1:]]
         return Rejection(stage="build", reason=reason, detail=detail, evidence={**evidence, "transcript": transcript})
+
+    def over(self, limit: Limit, why: str) -> Rejection:
+        transcript: JsonValue = [_clipped(message) for message in self.transcript[1:]]
+        return self.spending.rejection(limit, why, transcript=transcript)
 
     async def act(self, reply: _Reply, step: int) -> SetUp | Rejection | None:
         """Do what the reply asks for and put the results into the history; None means: go on."""
@@ -159,7 +166,7 @@ class _Agent:
                     outcome = str(bad)
             if not isinstance(outcome, str):
                 return outcome
-            if position == len(reply.calls) - 1 and self.settings.max_steps - step - 1 == _WARN_AT:
+            if position == len(reply.calls) - 1 and self.settings.state.steps - step - 1 == _WARN_AT:
                 outcome += f"\n[{_WARN_AT} replies are left: complete the starting point and call finish]"
             self.say({"role": "tool", "tool_call_id": call.id, "content": outcome})
         if not reply.calls:
@@ -191,7 +198,7 @@ class _Agent:
         try:
             result = await (self.tools.run(asked) if isinstance(asked, RunCommand) else self.tools.write(asked))
         except OutOfTimeError:
-            return self.reject("setup-time", f"the commands took more than {self.settings.seconds:g} s together")
+            return self.over("seconds", "the commands did not end")
         except ContainerGone as gone:  # out of memory, or its first process killed
             return self.reject("setup-failed", f"the container did not survive: {gone}", call=call.message(valid=False))
         this = (call.name, call.arguments, result)
@@ -229,27 +236,35 @@ class _Agent:
 
 
 async def set_up(
-    task: Task, chat: AsyncOpenAI, container: Container, image: str, settings: BuilderSettings, model: str
+    task: Task,
+    chat: AsyncOpenAI,
+    container: Container,
+    image: str,
+    settings: BuilderSettings,
+    model: str,
+    repair: str = "",
 ) -> SetUp | Rejection:
     """Have the starting point of a task made in a container.
 
     Args:
         task: what it is the starting point of.
         chat: where the model answers.
-        container: of the base image, as yet untouched; everything that the model writes stays inside.
+        container: of the base image, as yet untouched, or with the starting point that is to be repaired; everything
+            that the model writes stays inside.
         image: what the image has, as text for the model.
         settings: the limits.
         model: name of the model at the server.
+        repair: what is wrong with the starting point that is there already, for the model; empty where there is none.
 
     Returns:
-        The captured state, or a Rejection of stage `build`: `setup-steps`, `setup-time`, `setup-astray`, `setup-loop`,
-        `setup-failed`, `refused`, `empty-state`,
-        `state-too-large` or `state-not-captured`; its evidence has the transcript.
+        The captured state, or a Rejection of stage `build`: `over-budget`, `setup-astray`, `setup-loop`,
+        `setup-failed`, `refused`, `empty-state`, `state-too-large` or `state-not-captured`; its evidence has the
+        transcript.
 
     Raises:
         openai.APIError: the server did not answer; nothing is known about the task then.
     """
-    agent = _Agent(task, Tools(container, settings), image, settings)
+    agent = _Agent(task, Tools(container, settings), image, settings, repair)
     options: dict[str, Any] = {
         "model": model,
         "tools": tool_definitions(),
@@ -258,9 +273,11 @@ async def set_up(
     }
     if settings.temperature is not None:
         options["temperature"] = settings.temperature
-    for step in range(settings.max_steps):
+    while (limit := agent.spending.over()) is None:
+        step = agent.spending.steps
         completion: ChatCompletion = await chat.chat.completions.create(messages=agent.sent, **options)
+        agent.spending.took(completion)
         end = await agent.act(_read(completion, step), step)
         if end is not None:
             return end
-    return agent.reject("setup-steps", f"not finished after {settings.max_steps} replies")
+    return agent.over(limit, "the starting point was not finished")

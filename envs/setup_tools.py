@@ -141,7 +141,7 @@ class Tools:
             OutOfTimeError: no second is left for commands.
         """
         limits = self.limits
-        left = limits.seconds - self.seconds
+        left = limits.state.seconds - self.seconds
         if left <= 0:
             raise OutOfTimeError
         wanted = call.timeout_seconds or limits.command_seconds

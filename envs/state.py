@@ -187,6 +187,9 @@ def canonical(tar: bytes) -> bytes:
         for member in source:
             if not (name := _plain(member.name)):
                 continue
+            if member.issparse():
+                # Honest tools write none here; a forged one may claim any size.
+                raise StateError(f"/{name} comes as a sparse file")
             members[name] = member
             contents.pop(name, None)
             if member.isreg():

@@ -5,21 +5,17 @@ The flow is written once, here, and reads from top to bottom; what each stage do
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from synth.bookkeeping import SetAside
+from synth.drawing import Drawing
 from synth.stages import Stages, Tools, Trial
-from taxonomy.draws import draw
 from taxonomy.task import Draw, Rejection, Task
 
 PATIENCE = 8
 """Items set aside in a row before the run stops: then it is not the items."""
-
-ATTEMPTS = 4
-"""Draws of one combination of domain, topic and axes at one position before the run goes on to the next."""
 
 
 class RunStalled(Exception):
@@ -47,8 +43,7 @@ class Factory:
         self._stages = Stages(tools)
         self._accepted = sum(1 for _ in tools.ledger.rows(stage="policy", status="done"))
         self._candidates = 0
-        self._positions = 0
-        self._again: deque[Draw] = deque()
+        self._drawing = Drawing(tools.catalog, order.domains, tools.settings.seed, tools.ledger)
         self._working = 0
         self._set_aside = 0
 
@@ -66,8 +61,8 @@ class Factory:
         """Work until `n` trajectories are accepted or no candidate is left.
 
         Candidates are taken in the order of their draws, and never more at once than trajectories are still wanted, so
-        that none is left over. What is turned away is drawn again, the same but for its seed, before the next draw:
-        otherwise the topics that fail more often would be short in what is accepted.
+        that none is left over. Draws lean towards what is short, so topics and axis values that fail more often are
+        drawn more often (`taxonomy.balance`).
 
         Raises:
             BudgetSpent, UpstreamFailed, RunStalled, EngineError: nothing more gets through; what is done is on record.
@@ -100,14 +95,7 @@ class Factory:
 
     def _next(self) -> Draw:
         self._candidates += 1
-        if self._again:
-            last = self._again.popleft()
-            return self._drawn(last.index, last.attempt + 1)
-        self._positions += 1
-        return self._drawn(self._positions - 1, 0)
-
-    def _drawn(self, index: int, attempt: int) -> Draw:
-        return draw(self._tools.catalog, self._order.domains, self._tools.settings.seed, index, attempt)
+        return self._drawing.next()
 
     async def _candidate(self, drawn: Draw) -> None:
         try:
@@ -119,8 +107,9 @@ class Factory:
                 raise RunStalled(f"{self._set_aside} items in a row failed; the last: {failure}") from failure
         else:
             self._set_aside = 0
-            if not accepted and drawn.attempt + 1 < ATTEMPTS:
-                self._again.append(drawn)
+            self._drawing.ended(drawn, accepted)
+            if not accepted:
+                self._stages.turned_away(drawn)
 
     async def _flow(self, drawn: Draw) -> bool:
         """The way of one item; whether a trajectory of it is accepted, in this go or in an earlier one."""
@@ -131,16 +120,16 @@ class Factory:
             return False
         if isinstance(await self._stages.build(task), Rejection):
             return False
-        if isinstance(await self._stages.prove(task), Rejection):
-            return False
-        trials = self._stages.trials(task)
-        owed = [trial for trial in trials if not self._stages.settled(trial)]
-        if owed:
-            async with self._image(task) as image:
-                for trial in owed:
-                    # An item stands for one of those still wanted; a second trajectory of it may be one too many.
-                    if self._accepted + self._working <= self._order.n:
-                        await self._trial(trial, image)
+        async with self._image_gone_after(task):
+            if isinstance(await self._stages.prove(task), Rejection):
+                return False
+            trials = self._stages.trials(task)
+            owed = [trial for trial in trials if not self._stages.settled(trial)]
+            image = await self._stages.image(task) if owed else ""
+            for trial in owed:
+                # An item stands for one of those still wanted; a second trajectory of it may be one too many.
+                if self._accepted + self._working <= self._order.n:
+                    await self._trial(trial, image)
         return any(self._stages.accepted(trial) for trial in trials)
 
     async def _trial(self, trial: Trial, image: str) -> None:
@@ -157,10 +146,9 @@ class Factory:
             self._accepted += 1
 
     @asynccontextmanager
-    async def _image(self, task: Task) -> AsyncIterator[str]:
-        """The task's image, built anew when an earlier go left none; it goes when its rollouts are done."""
-        image = await self._stages.image(task)
+    async def _image_gone_after(self, task: Task) -> AsyncIterator[None]:
+        """The task's image, which the builder leaves for gates, repairs and rollouts, goes when they are done."""
         try:
-            yield image
+            yield
         finally:
-            await asyncio.shield(self._tools.engine.remove_image(image))
+            await asyncio.shield(self._stages.discard(task))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, JsonValue
 
+from synth.audit import audited
 from synth.ledger import Ledger, StageRow
 from synth.run_folder import RunFolder
 from trajectories.policy import Kept, Policy, apply
@@ -55,9 +56,12 @@ def accepted(folder: RunFolder, ledger: Ledger) -> dict[str, Path]:
 
 
 def chosen(folder: RunFolder, ledger: Ledger, policy: Policy) -> Chosen:
-    """What another policy keeps and does not; what repeats a benchmark is on neither side."""
+    """What another policy keeps and does not; what repeats a benchmark, or stands in a task that was built for an audit
+    of the judges, is on neither side."""
     found = Chosen({}, {})
     for row in ledger.rows(stage="rollout", status="done"):
+        if audited(ledger, row.parent or ""):
+            continue
         path = folder.trials / row.item / FILE_NAME
         trajectory = load(path)
         decided = ledger.get(row.item, "policy")
@@ -69,8 +73,10 @@ def chosen(folder: RunFolder, ledger: Ledger, policy: Policy) -> Chosen:
 
 
 def proven(folder: RunFolder, ledger: Ledger) -> dict[str, Path]:
-    """The task folders that passed every gate, by task id, whatever became of the trials in them."""
-    return {row.item: folder.tasks / row.item for row in ledger.rows(stage="gates", status="done")}
+    """The task folders that passed every gate, by task id, whatever became of the trials in them; not those that were
+    built for an audit of the judges."""
+    rows = ledger.rows(stage="gates", status="done")
+    return {row.item: folder.tasks / row.item for row in rows if not audited(ledger, row.item)}
 
 
 def write_contamination(folder: RunFolder, ledger: Ledger) -> int:

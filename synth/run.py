@@ -108,7 +108,7 @@ async def go(this: Go) -> Summary:
             async with _engine(run_id, settings) as engine, gateway:
                 await _upstreams_answer(gateway)
                 await _reap(engine, run_id, this.watch)
-                bases = await _bases(order, catalog, this.watch)
+                bases = await _bases(order, catalog, engine, this.watch)
                 versions = lock(bases, await engine.version(), settings, catalog, rubric)
                 this.folder.write(this.folder.lock_file, json.dumps(versions, indent=2) + "\n")
                 tools = Tools(
@@ -197,7 +197,7 @@ async def _reap(engine: Engine, run_id: str, watch: Watch) -> None:
         watch.say(f"removed what an earlier go left: {reaped.containers} containers, {reaped.images} images")
 
 
-async def _bases(order: Order, catalog: Catalog, watch: Watch) -> dict[str, Base]:
+async def _bases(order: Order, catalog: Catalog, engine: Engine, watch: Watch) -> dict[str, Base]:
     import docker
 
     client = docker.from_env(timeout=600)
@@ -206,7 +206,10 @@ async def _bases(order: Order, catalog: Catalog, watch: Watch) -> dict[str, Base
         images = {domain: await store.ensure(domain, watch.say) for domain in order.domains}
     finally:
         client.close()
-    return {domain: Base(reference=image.reference, id=image.id) for domain, image in images.items()}
+    return {
+        domain: Base(image.reference, image.id, tuple(sorted((await engine.image(image.id)).capabilities)))
+        for domain, image in images.items()
+    }
 
 
 def _has_space(path: Path) -> None:

@@ -87,11 +87,16 @@ class RunFolder:
         return folder
 
     def settle(self, folder: Path, place: Path) -> Path:
-        """Rename a finished folder into place; what lay there (a torn earlier one) makes way."""
-        if place.exists():
-            shutil.rmtree(place)
+        """Rename a finished folder into place; what lay there (a torn or earlier one) makes way, as a whole."""
         place.parent.mkdir(parents=True, exist_ok=True)
-        folder.rename(place)
+        if place.exists():
+            # Moved first: a kill in the middle of its removal would leave half of it in the place.
+            old = self.workplace(f"old-{place.name}") / "old"
+            place.rename(old)
+            folder.rename(place)
+            shutil.rmtree(old.parent)
+        else:
+            folder.rename(place)
         return place
 
     def keep_failed(self, folder: Path, name: str) -> Path:

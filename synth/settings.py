@@ -36,7 +36,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     seed: int = Field(default=0, ge=0, lt=2**31)
-    """Seed of the draws; candidate i of a run depends on it and on i alone."""
+    """Seed of the draws; as long as nothing is turned away candidate i of a run depends on it and on i alone."""
     policy: str = "verified"
     """Which labelled trajectories become rows: a policy's name, or the path of a policy file."""
     repeats: int = Field(default=1, ge=1, le=64)

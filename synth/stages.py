@@ -17,9 +17,12 @@ from envs.folder import Base
 from judges.feasibility import judge
 from judges.rubric import Rubric
 from judges.verdict import Judgement
+from synth.audit import audited, no_row
 from synth.bookkeeping import Book, Broken, BudgetSpent, Watch, rejection_of
 from synth.ledger import Ledger
 from synth.novelty import Novelty, NoveltyEntry, contaminated
+from synth.repairs import SETUP_NAME, Repairs
+from synth.rounds import rounds_of
 from synth.run_folder import RunFolder
 from synth.settings import Settings
 from taxonomy.catalog import Catalog
@@ -33,7 +36,7 @@ from trajectories.record import FILE_NAME, Trajectory, load, save
 if TYPE_CHECKING:
     from synth.gateway.gateway import Gateway
 
-STAGES = ("sample", "dedupe", "judge", "build", "gates", "rollout", "reexecute", "policy")
+STAGES = ("sample", "dedupe", "judge", "build", "repair", "gates", "rollout", "reexecute", "policy")
 """In the order of the flow."""
 
 
@@ -43,7 +46,7 @@ class BuildEntry(BaseModel):
     state: str
     """Digest of the state layer."""
     seconds: dict[str, float]
-    """By part: state, instruction, solution, tests."""
+    """By part: state, instruction, solution, tests, alternative."""
 
 
 class GatesEntry(BaseModel):
@@ -51,6 +54,8 @@ class GatesEntry(BaseModel):
 
     folder: str
     """Digest of the task folder, as its certificate states it."""
+    rounds: int = 0
+    """Rounds of repair that it took."""
 
 
 class RolloutEntry(BaseModel):
@@ -120,6 +125,9 @@ class Stages:
         self._sampler = Sampler(tools.catalog, tools.settings.sampler)
         self._novelty = Novelty(tools.settings.near_duplicate, tools.settings.meaning, tools.benchmarks)
         self._novelty.restore(tools.ledger)
+        self._repairs = Repairs(
+            tools.run, tools.ledger, self._book, tools.gateway, tools.engine, tools.settings.builder
+        )
 
     def trials(self, task: Task) -> Sequence[Trial]:
         """The rollouts that a task gets: every teacher, `repeats` times each."""
@@ -152,6 +160,11 @@ class Stages:
 
         return await self._book.step("dedupe", task.id, NoveltyEntry, work, parent=task.draw.id)
 
+    def turned_away(self, draw: Draw) -> None:
+        """Nothing of a draw was accepted: if it had become a task, its cluster of meaning has room for another."""
+        for row in self._ledger.rows(stage="dedupe", parent=draw.id, status="done"):
+            self._novelty.release(row.item)
+
     async def judge(self, task: Task) -> Judgement | Rejection:
         """Have the judges say whether a task is worth building."""
 
@@ -169,8 +182,11 @@ class Stages:
         from envs.folder import EVIDENCE, write_folder
 
         place = self._tools.run.built / task.id
-        if not (place / "task.toml").exists() and not self._certified(task):
-            self._ledger.forget(task.id, "build")
+        judged = self._book.known("gates", task.id)
+        turned_away = judged is not None and judged.status == "rejected"
+        if not (place / "task.toml").exists() and not self._certified(task) and not turned_away:
+            self._book.forget_done("build", task.id)
+            self._repairs.forget(task)
 
         async def work() -> BuildEntry | Rejection:
             with self._tools.gateway.grant("build", task.id, ["builder"]) as grant:
@@ -181,20 +197,25 @@ class Stages:
                     self._tools.engine,
                     self._tools.bases[task.draw.domain],
                     self._settings.builder,
+                    others=self._tools.bases,
                 )
             if isinstance(made, Rejection):
                 return made
             folder = self._tools.run.workplace(f"build-{task.id}")
             write_folder(made.environment, folder)
             transcript = json.dumps(made.transcript, indent=1, ensure_ascii=False) + "\n"
-            (folder / EVIDENCE / "setup.json").write_text(transcript, encoding="utf-8")
+            (folder / EVIDENCE / SETUP_NAME).write_text(transcript, encoding="utf-8")
             self._tools.run.settle(folder, place)
             return BuildEntry(state=made.environment.state.digest, seconds=made.seconds)
 
         return await self._book.step("build", task.id, BuildEntry, work, parent=task.draw.id)
 
     async def prove(self, task: Task) -> GatesEntry | Rejection:
-        """Run the gates on the built environment; a proven one moves to `tasks/<task id>`, another to `rejected/`."""
+        """Run the gates on the built environment, and as long as they fail have the part at fault repaired.
+
+        What is on record are the last gates. A proven environment moves to `tasks/<task id>`, one that no round is left
+        for to `rejected/`.
+        """
         from envs.certificate import read_certificate
         from envs.gates import GateSettings, prove
 
@@ -202,17 +223,25 @@ class Stages:
             self._book.forget_done("gates", task.id)
 
         async def work() -> GatesEntry | Rejection:
+            proven = self._tools.run.tasks / task.id
             if not self._certified(task):
                 place = self._tools.run.built / task.id
-                proof = await prove(place, self._tools.engine, GateSettings(repeats=self._settings.reference_repeats))
-                if isinstance(proof, Rejection):
-                    self._tools.run.settle(place, self._tools.run.rejected / task.id)
-                    return proof
-                self._tools.run.settle(place, self._tools.run.tasks / task.id)
-            certificate = read_certificate(self._tools.run.tasks / task.id)
-            return GatesEntry(folder=certificate.digests.folder)
+                self._repairs.note(task)
+                settings = GateSettings(repeats=self._settings.reference_repeats)
+                while isinstance(proof := await prove(place, self._tools.engine, settings), Rejection):
+                    if not await self._repairs.another(task, proof):
+                        self._tools.run.settle(place, self._tools.run.rejected / task.id)
+                        return proof
+                self._tools.run.settle(place, proven)
+            return GatesEntry(folder=read_certificate(proven).digests.folder, rounds=len(rounds_of(proven)))
 
         return await self._book.step("gates", task.id, GatesEntry, work, parent=task.draw.id)
+
+    async def discard(self, task: Task) -> None:
+        """Remove the image of a task that nothing more is to be run in."""
+        for place in (self._tools.run.tasks, self._tools.run.built, self._tools.run.rejected):
+            if (place / task.id / "environment").is_dir():
+                await self._tools.engine.remove_image(self._repairs.tag(place / task.id))
 
     async def image(self, task: Task) -> str:
         """The tag of a proven task's image, which the gates left in the engine or an earlier go did not."""
@@ -304,6 +333,8 @@ class Stages:
         started = self._book.began("policy")
         match = self._novelty.repeats("\n".join(message.content for message in trajectory.messages))
         verdict = contaminated("policy", match) if match else apply(self._tools.policy, trajectory)
+        if audited(self._ledger, trial.task.id):
+            verdict = no_row()
         rejection = verdict if isinstance(verdict, Rejection) else None
         data = {} if rejection else verdict.model_dump(mode="json")
         self._book.record("policy", trial.id, rejection, data, started, parent=trial.task.id)
@@ -312,6 +343,8 @@ class Stages:
     def worth_reexecuting(self, trajectory: Trajectory) -> bool:
         """Whether the policy asks for re-execution and nothing else speaks against the trajectory already."""
         if not self._tools.policy.needs_reexecution or trajectory.labels is None:
+            return False
+        if audited(self._ledger, trajectory.task_id):
             return False
         hoped = trajectory.labels.model_copy(update={"reexecuted": True})
         return isinstance(apply(self._tools.policy, trajectory.model_copy(update={"labels": hoped})), Kept)

@@ -47,11 +47,15 @@ def generate(
 
 
 @app.command()
-def status(run: RunArgument, json: Json = False) -> int:
-    """Show how a run stands: the funnel by stage, tokens, money. May be asked while it works."""
+def status(
+    run: RunArgument,
+    diversity: Annotated[bool, typer.Option("--diversity", help="Also how far each task is from its nearest.")] = False,
+    json: Json = False,
+) -> int:
+    """Show how a run stands: the funnel by stage, balance, tokens, money. May be asked while it works."""
     from synth.cli.status import status as work
 
-    return work(run, json)
+    return work(run, diversity, json)
 
 
 @app.command()
@@ -212,6 +216,32 @@ def taxonomy_check(
     return work(files or [], config, json)
 
 
+judge = typer.Typer(help="The judges: how good they are.", no_args_is_help=True)
+app.add_typer(judge, name="judge")
+
+
+@judge.command("calibrate")
+def judge_calibrate(
+    gold: Annotated[Path | None, typer.Option(help="Folder of gold tasks (*.yaml); the shipped set.")] = None,
+    judges: Annotated[
+        list[str] | None, typer.Option("--judge", help="upstream:model, a role, or sim; again for more.")
+    ] = None,
+    runs: Annotated[
+        list[Path] | None, typer.Option(help="A past run: its verdicts against what came of the tasks; again for more.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="File for the figures, as JSON.")] = None,
+    in_flight: Annotated[int | None, typer.Option(help="Tasks judged at once.")] = None,
+    max_cost: Annotated[float | None, typer.Option(help="Stop when the known spending reaches this, in US$.")] = None,
+    config: Config = None,
+    json: Json = False,
+) -> int:
+    """Hold judges against gold tasks: precision, recall, agreement; and past verdicts against what was executed."""
+    from synth.cli.judge import calibration as work
+
+    flags = {"in_flight": in_flight, "max_cost_usd": max_cost}
+    return work(gold, judges or [], runs or [], out, flags, config, json)
+
+
 @app.command()
 def sft(
     data: Annotated[Path, typer.Option(help="File of rows, an export's folder, or a run.")],
@@ -290,6 +320,23 @@ def compare(
     from synth.cli.compare import comparison as work
 
     return work(results, against_eval or [], out, common, json)
+
+
+@app.command()
+def verify(
+    path: Annotated[Path, typer.Argument(help="Folder of Harbor tasks, a task, or a run; anybody's.")],
+    repeats: Annotated[int, typer.Option(min=1, help="How often each reference solution must pass.")] = 2,
+    map: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="FROM=TO: another base image, such as python:*=synth-base/coding; again for more."),
+    ] = None,
+    config: Config = None,
+    json: Json = False,
+) -> int:
+    """Execute tasks and name what is wrong with them. They are not written to."""
+    from synth.cli.verify import verify as work
+
+    return work(path, repeats, map or [], config, json)
 
 
 @app.command()

@@ -60,10 +60,10 @@ TABLE: Mapping[str, Row] = {
     "taxonomy.probing.ModeRefused": Row(MISSING, 'set sampler.mode to "auto" for the best that the server allows'),
     "taxonomy.benchmarks.BenchmarkError": Row(USAGE, "see `benchmarks` in the settings"),
     "synth.evaluation.BadEvaluation": Row(USAGE, ""),
+    "judges.gold.GoldError": Row(USAGE, "see `Gold tasks` in docs/judges.md"),
     "trajectories.replay.comparison.ComparisonError": Row(USAGE, ""),
-    "trajectories.evaluation.tasks.TasksError": Row(
-        USAGE, "give a folder of Harbor task folders, such as runs/NAME/tasks"
-    ),
+    "envs.found_tasks.TasksError": Row(USAGE, "give a folder of Harbor task folders, such as runs/NAME/tasks"),
+    "envs.verify.bases.BadMap": Row(USAGE, ""),
     "trajectories.evaluation.result.EvaluationError": Row(USAGE, "`synth eval` writes result.json when it is through"),
     "trajectories.replay.result.ResultError": Row(USAGE, ""),
     "trajectories.export.order.ExportError": Row(USAGE, ""),

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -78,12 +79,14 @@ def out_path(tasks: Sequence[Path], model: str) -> Path:
 def told(result: EvaluationResult, out: Path) -> str:
     """The figures for a person."""
     width = max(len(task.task_id) for task in result.tasks)
-    lines = [f"{'task':<{width}} passed  pass@1  [95 %]           pass@{result.k}  [95 %]"]
+    lines = [f"{'task':<{width}} passed  pass@1 [95 %]          pass@{result.k} [95 %]          label"]
     for task in result.tasks:
         one = _share(task.pass_at_1, task.pass_at_1_interval)
         many = _share(task.pass_at_k, task.pass_at_k_interval)
         failed = f"  {task.failed} failed" if task.failed else ""
-        lines.append(f"{task.task_id:<{width}} {task.passed:>2} of {task.trials:<2} {one:<22} {many}{failed}".rstrip())
+        counted = f"{task.task_id:<{width}} {task.passed:>2} of {task.trials:<2}"
+        lines.append(f"{counted} {one:<22} {many:<22} {task.label or ''}{failed}".rstrip())
+    lines += _triage(result)
     lines += ["", f"pass@1 {_estimate(result.pass_at_1)}"]
     if result.k > 1:
         lines.append(f"pass@{result.k} {_estimate(result.pass_at_k)}")
@@ -96,6 +99,16 @@ def told(result: EvaluationResult, out: Path) -> str:
     if result.ended == "budget":
         lines.append("stopped at the budget: raise --max-cost and run the same command again")
     return "\n".join([*lines, f"results: {out}"])
+
+
+def _triage(result: EvaluationResult) -> list[str]:
+    """What tells nothing about the model, and why that may be."""
+    labels = Counter(task.label for task in result.tasks if task.label)
+    found = ["", "tasks: " + ", ".join(f"{count} {label}" for label, count in labels.most_common())]
+    for task in result.tasks:
+        if task.triage is not None:
+            found.append(f"{task.label}: {task.task_id}: {task.triage.cause}? {task.triage.because}")
+    return found
 
 
 def _share(value: float | None, ends: tuple[float, float] | None) -> str:

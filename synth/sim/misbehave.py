@@ -40,6 +40,16 @@ class Misbehaviour:
     surrendering_teachers: float = 0.02
     cheating_solutions: float = 0.0
     """Reference solutions that forge the reward instead of working."""
+    clumsy_state: float = 0.0
+    """Starting points in which the answer is left lying about."""
+    clumsy_instruction: float = 0.0
+    """Instructions that lack a demand, or have one that nothing checks."""
+    clumsy_solution: float = 0.0
+    """Reference solutions that stop half way, fail, or need what is not there."""
+    clumsy_tests: float = 0.0
+    """Checks that pass always, crash, ask too much or too little."""
+    clumsy_repair: float = 0.0
+    """Repairs of a part that leave it as bad as those first attempts."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}  # a misspelt rate in the settings is an error
 

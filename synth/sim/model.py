@@ -125,13 +125,14 @@ class Sim:
         first = next((str(message["content"]) for message in messages if message["role"] == "user"), "")
         tools = {str(tool.get("function", {}).get("name")) for tool in payload.get("tools") or ()}
         if tools >= builder.SETUP_TOOLS:
-            return builder.set_up(self._catalog.recognise(first), messages)
+            return builder.set_up(self._catalog.recognise(first), messages, self._misbehaviour)
         match _schema_name(payload):
             case "Verdict":
                 known = self._catalog.recognise(judge.task_in(first)) is not None
                 return _json(judge.verdict(first, known or _about_a_repository(judge.task_in(first)))), []
             case str(name) if name in builder.WRITERS:
-                return _json(builder.write(name, self._catalog.recognise(first), self._misbehaviour)), []
+                answer = builder.write(name, self._catalog.recognise(first), self._misbehaviour, messages)
+                return _json(answer), []
         scenario = self._catalog.recognise(first)
         if scenario is None or "Task Description:" not in first:
             return _HELLO, []

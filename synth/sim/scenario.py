@@ -120,6 +120,10 @@ class Scenario(ABC):
     def partial(self) -> list[Script]:
         """At least one script that does a real part of the work and stops."""
 
+    def alternative(self) -> str | None:
+        """Another script that does all of the work in a really different way; None where there is none."""
+        return None
+
     @abstractmethod
     def solve(self, rng: Random) -> Teacher:
         """Work as a teacher would: look, act, read the screen, mend what went wrong, observe the result, complete.

@@ -67,6 +67,8 @@ class Stub:
     """The same, by name of the response format."""
     requests: list[dict[str, Any]] = field(default_factory=list)
     status: int = 200
+    tokens: int = 2
+    """What every answer is said to have taken."""
     asked_in_all: int = 0
     """Requests, refused ones too."""
     clients: list[AsyncOpenAI] = field(default_factory=list)
@@ -99,7 +101,7 @@ class Stub:
                 "created": 1,
                 "model": body["model"],
                 "choices": [choice] if choice else [],
-                "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+                "usage": {"prompt_tokens": self.tokens - 1, "completion_tokens": 1, "total_tokens": self.tokens},
             }
         )
 

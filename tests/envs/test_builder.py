@@ -2,7 +2,7 @@
 
 import json
 import tarfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 import instructor
 import pytest
 
-from envs.builder import Built, build
+from envs.builder import Built, Workshop, build
 from envs.builder_settings import BuilderSettings
 from envs.engine import Engine
 from envs.folder import Base, read_folder, write_folder
@@ -39,14 +39,37 @@ head -c 5000 /dev/urandom > /app/blob.bin
 """
 
 INSTRUCTION = (
-    "In /app/repo bring the change of the branch `topic` into `main`, and leave the working tree clean." + " " * 9
+    "In /app/repo bring the change of the branch `topic` into `main`, and leave `main` checked out. "
+    "Then write /app/report.txt, which must hold the first line of /app/repo/notes.txt." + " " * 9
 )
-SOLUTION = "#!/bin/bash\nset -euo pipefail\ngit -C /app/repo merge topic"
+SOLUTION = """#!/bin/bash
+set -euo pipefail
+git -C /app/repo merge topic
+head -n 1 /app/repo/notes.txt > /app/report.txt
+"""
+OTHER = SOLUTION.replace("head -n 1", "sed 1q")
+REPORT = """
+
+def check_first_line():
+    \"\"\"The report has the first line of the notes.\"\"\"
+    assert Path("/app/report.txt").read_text() == Path("/app/repo/notes.txt").read_text().splitlines()[0] + "\\n"
+"""
+CONTRACT = [
+    {"statement": 1, "checks": ["check_branch"]},
+    {"statement": 2, "checks": ["check_report", "check_first_line"]},
+]
 TESTS = {
-    "checks": CHECKS,
+    "checks": CHECKS + REPORT,
     "wrong_outputs": [{"name": "Writes by hand", "script": "echo gamma >> /app/repo/notes.txt"}],
     "partial_solutions": [{"name": "fetches only", "script": "git -C /app/repo fetch"}],
+    "contract": CONTRACT,
 }
+KEEP = {"verdict": "keep", "reason": "It merged."}
+
+
+def answer(value: object) -> Any:
+    """A choice that holds an object."""
+    return says(json.dumps(value))
 
 
 @pytest.fixture
@@ -55,8 +78,11 @@ async def stub() -> AsyncIterator[Stub]:
         server.script = [calls(("run_command", {"command": MAKE}), ("finish", {"summary": "two branches"}))]
         server.answers = {
             "Instruction": [says(json.dumps({"instruction": INSTRUCTION}))],
-            "Solution": [says(json.dumps({"script": SOLUTION}))],
-            "Tests": [says(json.dumps(TESTS))],
+            "Solution": [answer({"script": SOLUTION})],
+            "Review": [answer(KEEP)],
+            "Tests": [answer(TESTS)],
+            "Alternative": [answer({"script": OTHER})],
+            "Contract": [answer({"contract": CONTRACT})],
         }
         yield server
 
@@ -69,11 +95,15 @@ class Bench:
     base: str
     stub: Stub
 
-    async def build(self, **settings: Any) -> Built | Rejection:
+    def shop(self, **settings: Any) -> Workshop:
         chat = self.stub.client()
         structured = instructor.from_openai(chat, mode=instructor.Mode.JSON_SCHEMA)
+        return Workshop(chat, structured, self.engine, BuilderSettings.model_validate(settings))
+
+    async def build(self, others: Mapping[str, Base] | None = None, **settings: Any) -> Built | Rejection:
+        shop = self.shop(**settings)
         base = Base(self.base, (await self.engine.image(self.base)).id)
-        return await build(TASK, chat, structured, self.engine, base, BuilderSettings(**settings))
+        return await build(TASK, shop.chat, shop.structured, self.engine, base, shop.settings, others=others)
 
     async def built(self, **settings: Any) -> Built:
         built = await self.build(**settings)
@@ -95,13 +125,17 @@ async def test_state_instruction_solution_tests_in_this_order(bench: Bench, stub
     built = await bench.built()
     environment = built.environment
     assert [message["role"] for message in built.transcript] == ["system", "user", "assistant", "tool", "tool"]
-    assert built.seconds.keys() == {"state", "instruction", "solution", "tests"}
+    assert built.seconds.keys() == {"state", "instruction", "solution", "tests", "alternative"}
     order = [body.get("response_format", {}).get("json_schema", {}).get("name", "setup") for body in stub.requests]
-    assert order == ["setup", "Instruction", "Solution", "Tests"]
+    assert order == ["setup", "Instruction", "Solution", "Review", "Tests", "Alternative"]
     assert environment.task == TASK
     assert environment.instruction == INSTRUCTION.strip() + "\n"
-    assert environment.solution == SOLUTION + "\n"
-    assert environment.checks == CHECKS
+    assert environment.solution == SOLUTION
+    assert environment.alternative == OTHER
+    assert environment.checks == CHECKS + REPORT
+    held = [demand.checks for demand in environment.contract]
+    assert held == [("check_branch",), ("check_report", "check_first_line")]
+    assert await bench.engine.has_image(built.image)
     assert environment.wrong == {"writes-by-hand": "echo gamma >> /app/repo/notes.txt\n"}
     assert environment.partial == {"fetches-only": "git -C /app/repo fetch\n"}
     write_folder(environment, tmp_path / "task")
@@ -130,28 +164,53 @@ async def test_writers_see_the_state_as_it_is_and_not_as_the_agent_says(bench: B
 
 
 async def test_a_rejection_of_any_part_is_the_builders(bench: Bench, stub: Stub) -> None:
+    once = {"steps": 1}
     stub.answers["Tests"] = [says("no")]
-    end = await bench.rejection(reasks=0)
+    end = await bench.rejection(tests=once)
     assert (end.reason, end.evidence["part"]) == ("invalid-answer", "tests")
     stub.answers["Solution"] = [says("no")]
-    assert (await bench.rejection(reasks=0)).evidence["part"] == "solution"
+    assert (await bench.rejection(solution=once)).evidence["part"] == "solution"
     stub.answers["Instruction"] = [says("no")]
-    assert (await bench.rejection(reasks=0)).evidence["part"] == "instruction"
+    assert (await bench.rejection(instruction=once)).evidence["part"] == "instruction"
     stub.script = [FINISH]
     assert (await bench.rejection()).reason == "empty-state"
+    assert not await images(bench.engine)
+
+
+async def test_a_state_that_nobody_can_work_on_goes_back_once(bench: Bench, stub: Stub) -> None:
+    lost = {"verdict": "state", "reason": "There is no branch topic."}
+
+    def set_up(body: dict[str, Any]) -> dict[str, Any]:
+        mends = "# Repair" in body["messages"][1]["content"]
+        command = "git -C /app/repo branch later; ls /app" if mends else MAKE
+        return calls(("run_command", {"command": command}), ("finish", {}))
+
+    stub.script = [set_up]
+    stub.answers["Review"] = [answer(lost), answer(KEEP)]
+    environment = (await bench.built()).environment
+    assert "app/repo/.git/refs/heads/later" in {member.name for member in environment.state.members()}
+    assert len(stub.asked("Instruction")) == 1
+    told = stub.asked(None)[1]["messages"][1]["content"]
+    for seen in ("There is no branch topic.", SOLUTION.strip(), INSTRUCTION.strip(), "/app/repo/notes.txt"):
+        assert seen in told, seen
+
+    stub.answers["Review"] = [answer(lost)]
+    end = await bench.rejection()
+    assert (end.reason, end.evidence["part"]) == ("state-unworkable", "state")
 
 
 async def test_what_a_model_writes_stays_text(bench: Bench, stub: Stub, tmp_path: Path) -> None:
     """Templates, shell signs and Python in a model's texts reach nothing but the container and the record."""
     hostile = f"{{{{ 7 * 7 }}}} $(touch {tmp_path}/host) `touch {tmp_path}/host` /app/repo. " * 3
+    mark = tmp_path / "host"
     stub.answers["Instruction"] = [says(json.dumps({"instruction": hostile}))]
-    checks = f"open('{tmp_path}/host', 'w')\n" + CHECKS
-    stub.answers["Tests"] = [says(json.dumps(TESTS | {"checks": checks}))]
+    checks = f"import os\nos.path.exists('{mark.parent}') and open('{mark}', 'w')\n" + CHECKS
+    stub.answers["Tests"] = [answer(TESTS | {"checks": checks})]
     environment = (await bench.built()).environment
     assert environment.instruction == hostile.strip() + "\n"
     assert hostile.strip() in stub.asked("Solution")[0]["messages"][1]["content"]
     assert environment.checks == checks
-    assert not (tmp_path / "host").exists()
+    assert not mark.exists()
 
 
 async def test_the_inventory_is_bounded_and_changes_nothing(bench: Bench) -> None:
@@ -201,10 +260,23 @@ def test_a_repository_is_found_by_its_parts() -> None:
     assert _repositories(members) == {"/a/.git": "/a", "/b.git": "/b.git"}
 
 
-async def test_one_container_and_none_left(bench: Bench, stub: Stub) -> None:
-    await bench.built()
+async def images(engine: Engine) -> list[str]:
+    """Environment images of an engine's owner."""
     import docker
 
+    client = docker.from_env()
+    try:
+        found = client.images.list(filters={"label": f"synth.owner={engine.owner}"})
+        return [tag for image in found for tag in image.tags]
+    finally:
+        client.close()
+
+
+async def test_no_container_is_left_and_the_image_for_the_gates(bench: Bench, stub: Stub) -> None:
+    built = await bench.built()
+    import docker
+
+    assert await images(bench.engine) == [built.image]
     client = docker.from_env()
     try:
         assert client.containers.list(all=True, filters={"label": f"synth.owner={bench.engine.owner}"}) == []

@@ -36,6 +36,7 @@ def an_answer(**changes: object) -> dict[str, object]:
         "checks": CHECKS,
         "wrong_outputs": [{"name": "Keeps ours.sh", "script": "#!/bin/bash\ntrue"}],
         "partial_solutions": [{"name": "stops-early", "script": "true\n"}],
+        "contract": [{"statement": 1, "checks": ["check_branch", "check_report"]}],
     }
     return answer | changes
 
@@ -123,3 +124,21 @@ def test_what_is_no_object_is_refused() -> None:
     for text in ("", "I cannot do that.", '{"script": "echo', "[]", "{}"):
         with pytest.raises(ValidationError):
             answers.Solution.model_validate_json(text)
+
+
+def test_a_review_has_what_it_speaks_of() -> None:
+    said = {"reason": "It printed an error."}
+    assert answers.Review.model_validate({"verdict": "keep", **said}).script == ""
+    again = answers.Review.model_validate({"verdict": "rewrite", "script": "```bash\ntrue\n```", **said})
+    assert again.script == "true\n"
+    with pytest.raises(ValidationError, match="script is empty"):
+        answers.Review.model_validate({"verdict": "rewrite", **said})
+    with pytest.raises(ValidationError, match="list of what is missing is empty"):
+        answers.Review.model_validate({"verdict": "missing", "missing": [" "], **said})
+
+
+def test_a_second_solution_may_be_none() -> None:
+    assert answers.Alternative(script=" \n").script == ""
+    assert answers.Alternative(script="#!/bin/bash\ntrue").script == "#!/bin/bash\ntrue\n"
+    with pytest.raises(ValidationError, match="script is empty"):
+        answers.Alternative(script="# nothing to do")

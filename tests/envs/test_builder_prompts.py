@@ -15,17 +15,36 @@ WRITER: dict[str, object] = {
     "image": "Debian",
     "state": "0644 /app/x",
     "instruction": "Do it.",
+    "statements": ["Do it.", "Do no more."],
     "solution": "true",
+    "end": "0644 /app/y",
 }
+GATE: dict[str, object] = {
+    "gate": "wrong", "name": "one-side", "expected": 0.0, "reward": 1.0, "exit_code": 0, "checks": {"check_a": 1.0},
+    "messages": {"check_a": "no"}, "output": "done", "script": "true",
+}  # fmt: skip
+REPAIR: dict[str, object] = {"round": 2, "rounds": 5, "part": "tests", "found": "bad", "others": "## Checks"}
 VALUES: dict[str, dict[str, object]] = {
-    "setup_system": {"max_calls": MAX_CALLS, **BuilderSettings().model_dump()},
-    "setup_task": {"task": TEXT, "image": "Debian"},
+    "setup_system": {
+        "max_calls": MAX_CALLS, "max_steps": 40, "seconds": 600.0, **BuilderSettings().model_dump(),
+    },
+    "setup_task": {"task": TEXT, "image": "Debian", "repair": ""},
     "instruction_system": {},
     "instruction_task": WRITER,
-    "solution_system": {},
+    "solution_system": {"another": False},
     "solution_task": WRITER,
     "tests_system": {"python": "3.11.2", "least_wrong": 2, "least_partial": 1},
     "tests_task": WRITER,
+    "review": {
+        "number": 1, "left": 3, "problem": "", "exit_code": 0, "timed_out": False, "seconds": 0.5, "output": "done",
+        "end": "0644 /app/y",
+    },
+    "held": {"problems": ["check_a fails on the reference's end state: no"]},
+    "contract_system": {},
+    "contract_task": {"task": TEXT, "statements": ["Do it."], "checks": "def check_a(): ..."},
+    "found": {"reason": "wrong-passes", "detail": "one-side scored 1", "gates": [GATE]},
+    "repair": REPAIR,
+    "setup_repair": {**REPAIR, "state": "0644 /app/x"},
     "nudge": {"trouble": "Nothing was done."},
     "reask": {"problem": "line 3: syntax error"},
 }
@@ -64,7 +83,14 @@ def _used(name: str) -> set[str]:
         ("setup_task", ["# Task", "# Image"]),
         ("instruction_task", ["# Task", "# Initial state"]),
         ("solution_task", ["# Task", "# Instruction", "# Initial state", "# Image"]),
-        ("tests_task", ["# Task", "# Instruction", "# Initial state", "# Reference solution", "# Image"]),
+        (
+            "tests_task",
+            [
+                *("# Task", "# Instruction", "# Statements", "# Initial state"),
+                *("# Reference solution", "# End state", "# Image"),
+            ],
+        ),
+        ("contract_task", ["# Task", "# Statements", "# Checks"]),
     ],
 )
 def test_user_messages_carry_the_draft_untouched_under_fixed_headings(name: str, headings: list[str]) -> None:
@@ -85,4 +111,22 @@ def test_the_prompts_forbid_what_the_code_refuses() -> None:
     for word in ("check_", "standard library only", "3.11.2", "at least 2 bash scripts", "at least 1 bash script\n"):
         assert word in tests
     assert "absolute path" in render("instruction_system")
-    assert "bash solve.sh" in render("solution_system")
+    for another in (True, False):
+        assert "bash solve.sh" in render("solution_system", another=another)
+    assert "empty script" in render("solution_system", another=True)
+    assert "cannot be kept" in render("review", **VALUES["review"])
+    for name in ("tests_system", "contract_system"):
+        assert "must, only, exactly" in render(name, **VALUES[name])
+
+
+def test_statements_stand_one_a_line_with_their_numbers() -> None:
+    for name in ("tests_task", "contract_task"):
+        assert "\n1. Do it.\n" in render(name, **VALUES[name])
+
+
+def test_a_failed_gate_is_told_whole() -> None:
+    text = render("found", **VALUES["found"])
+    for line in ("wrong-passes: one-side scored 1", "## wrong one-side", "score: 1; it must be 0", "passed check_a"):
+        assert line in text
+    compared = {**GATE, "expected": None, "exit_code": None, "checks": {}, "script": ""}
+    assert "score" not in render("found", reason="contract-broken", detail="x", gates=[compared])

@@ -40,7 +40,7 @@ class Bench:
 
     async def attempt(self, *script: Any, **settings: Any) -> SetUp | Rejection:
         self.stub.script = list(script)
-        limits = BuilderSettings(**settings)
+        limits = BuilderSettings.model_validate(settings)
         async with self.engine.container(self.base) as container:
             return await set_up(TASK, self.stub.client(), container, "Debian", limits, "builder")
 
@@ -179,18 +179,30 @@ async def test_replies_are_bounded(bench: Bench) -> None:
     def step(body: dict[str, Any]) -> dict[str, Any]:
         return runs(f"echo {len(body['messages'])}")
 
-    rejected(await bench.attempt(step, max_steps=6), "setup-steps")
+    end = rejected(await bench.attempt(step, state={"steps": 6}), "over-budget")
+    assert (end.evidence["part"], end.evidence["limit"]) == ("state", "steps")
+    assert end.detail == "state: the starting point was not finished within 6 steps"
     assert len(bench.requests) == 6
     assert [("3 replies are left" in result) for result in bench.results] == [False, False, True, False, False]
 
 
 async def test_seconds_are_bounded_for_one_command_and_for_all(bench: Bench) -> None:
     script = [runs("sleep 60 & sleep 60; echo never", timeout_seconds=1), runs("sleep 61"), runs("echo late")]
-    rejected(await bench.attempt(*script, seconds=2.5), "setup-time")
+    end = rejected(await bench.attempt(*script, state={"seconds": 2.5}), "over-budget")
+    assert (end.evidence["part"], end.evidence["limit"]) == ("state", "seconds")
     first, second, *rest = bench.results
     assert first.startswith("exit code: 124 (killed: it ran longer than 1 s)")
     assert second.startswith("exit code: 124")
     assert "echo late" not in json.dumps(rest)
+
+
+async def test_tokens_are_bounded_as_the_server_counts_them(bench: Bench) -> None:
+    def step(body: dict[str, Any]) -> dict[str, Any]:
+        return runs(f"echo {len(body['messages'])}")
+
+    bench.stub.tokens = 400
+    end = rejected(await bench.attempt(step, state={"tokens": 1000}), "over-budget")
+    assert (end.evidence["limit"], len(bench.requests)) == ("tokens", 3)
 
 
 async def test_output_is_bounded_for_one_command_and_for_all(bench: Bench) -> None:

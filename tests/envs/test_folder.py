@@ -1,23 +1,35 @@
 """The task folder: what Harbor reads, and what is read back."""
 
-import json
+import io
 import os
+import tarfile
 import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 os.environ.update(HARBOR_TELEMETRY="off", LITELLM_LOCAL_MODEL_COST_MAP="True")
 
 from envs import grading
-from envs.certificate import Certificate, Digests, GateResult, Versions, read_certificate, write_certificate
-from envs.folder import Base, Environment, folder_digest, read_folder, scripts, write_folder
+from envs.contract import Demand
+from envs.folder import Base, Environment, folder_digest, read_folder, scripts, several_containers, write_folder
 from envs.state import StateLayer, canonical
 
 from .conftest import CHECKS, SOLUTION, a_task
 
 NOTHING = canonical(b"\0" * 10240)
+
+
+def layer_of(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return canonical(buffer.getvalue())
 
 
 def an_environment(**changes: object) -> Environment:
@@ -36,9 +48,15 @@ def an_environment(**changes: object) -> Environment:
 
 
 def test_a_folder_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    environment = an_environment(instruction="Do it.\n", state=StateLayer(NOTHING, ("/a b",)))
+    layer = StateLayer(layer_of({"a b": b"1\n", "c": b"2\n"}), ("/d e",))
+    environment = an_environment(
+        instruction="Do it.\n", state=layer, alternative="false\n", inputs=("/a b",),
+        contract=(Demand(text="Do it.", checks=("check_merged",)), Demand(text="Ünless.", why="it is \"told\"")),
+    )  # fmt: skip
     write_folder(environment, tmp_path / "task")
     assert read_folder(tmp_path / "task") == environment
+    with tarfile.open(tmp_path / "task/tests/inputs.tar") as tar:
+        assert [(member.name, member.size) for member in tar] == [("a b", 2)]
     with pytest.raises(FileExistsError):
         write_folder(environment, tmp_path / "task")
     with pytest.raises(FileNotFoundError):
@@ -96,20 +114,17 @@ def test_the_shipped_files_are_the_ones_beside_the_code(tmp_path: Path) -> None:
         assert (tmp_path / "tests" / name).read_text() == text
 
 
-def test_a_certificate_is_written_whole_and_read_back(tmp_path: Path) -> None:
-    gate = GateResult(gate="nothing", name="", passed=True, expected=0, reward=0, checks={"check_a": 0}, seconds=0.5)
-    certificate = Certificate(
-        certified=True,
-        gates=[gate],
-        digests=Digests(folder="f", state=None, base_reference=None, base_image=None, image="i"),
-        versions=Versions(synth="1", docker="2", harbor="3", python="4"),
-        started="2026-01-02T03:04:05Z",  # type: ignore[arg-type]
-        seconds=1.5,
-    )
-    write_certificate(certificate, tmp_path)
-    assert read_certificate(tmp_path) == certificate
-    assert [file.name for file in tmp_path.iterdir()] == ["certificate.json"]
-    other = json.loads((tmp_path / "certificate.json").read_text()) | {"version": 2}
-    (tmp_path / "certificate.json").write_text(json.dumps(other))
-    with pytest.raises(ValueError, match="version"):
-        read_certificate(tmp_path)
+def test_capabilities_are_told_to_stock_harbor_and_are_no_second_container(tmp_path: Path) -> None:
+    base = Base("synth-base/x:1", "sha256:1", ("NET_ADMIN", "NET_RAW"))
+    environment = an_environment(instruction="Do it.\n", base=base)
+    write_folder(environment, tmp_path / "task")
+    assert read_folder(tmp_path / "task") == environment
+    file = tmp_path / "task" / "environment" / "docker-compose.yaml"
+    assert yaml.safe_load(file.read_text()) == {"services": {"main": {"cap_add": ["NET_ADMIN", "NET_RAW"]}}}
+    assert not several_containers(file.parent)
+    whole = file.read_text()
+    for more in ("    privileged: true\n", "  other:\n    image: redis\n", "      - SYS_ADMIN\n"):
+        file.write_text(whole + more)
+        assert several_containers(file.parent)
+    file.unlink()
+    assert not several_containers(file.parent)

@@ -124,6 +124,45 @@ def test_a_layer_is_read_back_as_it_was_written(tmp_path: Path) -> None:
         state.read(tmp_path / "nowhere")
 
 
+def test_some_files_of_a_layer_are_taken_with_their_content() -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, content in (("a/x", b"abc"), ("c", b"de")):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+        link = tarfile.TarInfo("b")
+        link.type, link.linkname = tarfile.LNKTYPE, "a/x"
+        tar.addfile(link)
+    layer = StateLayer(canonical(buffer.getvalue()))
+    with tarfile.open(fileobj=io.BytesIO(layer.only(["/b", "/a/x", "/b"]))) as tar:
+        assert [(member.name, member.type, member.size) for member in tar] == [
+            ("a/x", tarfile.REGTYPE, 3),
+            ("b", tarfile.REGTYPE, 3),
+        ]
+    with pytest.raises(KeyError):
+        layer.only(["/nowhere"])
+
+
+@pytest.mark.docker
+async def test_an_environment_built_anew_has_the_digest_that_it_was_written_with(
+    sample: Sample, engine: Engine, tmp_path: Path
+) -> None:
+    environment = await sample.make()
+    digests = set()
+    for name in ("one", "other"):
+        write_folder(environment, tmp_path / name)
+        tag = engine.tag(name)
+        await engine.build(tmp_path / name / "environment", tag)
+        async with engine.container(tag) as container:
+            names = [f"/{member.name}" for member in environment.state.members()]
+            again = StateLayer(canonical(await container.collect(names)), environment.state.deletions)
+        digests.add(again.digest)
+        # What the engine keeps of the first build must not be what the second one gets.
+        await engine.remove_image(tag)
+    assert digests == {environment.state.digest}
+
+
 @pytest.mark.docker
 async def test_capture_has_owners_modes_times_links_and_deletions(sample: Sample) -> None:
     layer = (await sample.make()).state

@@ -17,6 +17,7 @@ from synth.run_folder import RunFolder
 from synth.sim.catalog import built_in
 from taxonomy.catalog import load_catalog
 from taxonomy.draws import draw
+from taxonomy.task import Draw
 from tests.factory.commands import start, synth
 from tests.factory.leftovers import of_run
 from trajectories.record import load
@@ -110,14 +111,15 @@ def test_what_repeats_a_benchmark_is_turned_away_and_reported(run: Path, tmp_pat
     assert line["ours"]
     assert line["theirs"]
 
-    # What was turned away is drawn again, so that its topic is not short in the rows.
+    # The run goes on with the next draw; what was drawn stays on record and is not drawn anew.
     again = synth(*ORDER, "--n", "1", "--run", str(run), "--json", folder=tmp_path)
     assert again.code == 0, again.err
-    attempts = [draw(catalog, ["version_control"], 0, 0, attempt) for attempt in range(again.json["candidates"])]
-    assert 2 <= len(attempts) <= 4
     with Ledger.open(run / "ledger.sqlite", read_only=True) as ledger:
-        assert {row.item for row in ledger.rows(stage="sample")} == {each.id for each in attempts}
-    assert rows(run)[0]["metadata"]["topic"] == drawn.topic
+        drawn_by_run = [Draw.model_validate(row.data) for row in ledger.rows(stage="draw")]
+        assert {row.item for row in ledger.rows(stage="sample")} == {each.id for each in drawn_by_run}
+    assert drawn_by_run[0] == drawn
+    assert 2 <= len(drawn_by_run) == again.json["candidates"] <= 4
+    assert rows(run)[0]["metadata"]["topic"] == drawn_by_run[-1].topic
 
 
 def test_killed_and_interrupted_runs_go_on(run: Path, tmp_path: Path) -> None:

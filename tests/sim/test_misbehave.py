@@ -126,3 +126,65 @@ async def test_cheating_solutions_do_not_touch_the_repository() -> None:
     honest = json.loads(requests.text_of(await sim().chat(requests.structured("Solution", await task()))))
     assert answer["script"] != honest["script"]
     assert "git" not in answer["script"]
+
+
+REPAIR = "# Repair\nRound 1 of 5. The environment was executed and did not pass."
+
+
+async def attempt(name: str, *said: str, **rates: float) -> Any:
+    """A writer's answer to the task and to what was said afterwards."""
+    request = requests.structured(name, f"# Task\n{await task()}\n# Statements\n1. Nothing.\n")
+    for text in said:
+        request["messages"] += [{"role": "assistant", "content": "{}"}, {"role": "user", "content": text}]
+    return json.loads(requests.text_of(await sim(**rates).chat(request)))
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "field"),
+    [("instruction", "Instruction", "instruction"), ("solution", "Solution", "script"), ("tests", "Tests", "checks")],
+)
+async def test_clumsy_parts_are_rewritten_well_in_a_repair_unless_that_fails_too(
+    part: str, name: str, field: str
+) -> None:
+    good = (await attempt(name))[field]
+    clumsy = {f"clumsy_{part}": 1.0}
+    bad = (await attempt(name, **clumsy))[field]
+    assert bad != good
+    assert (await attempt(name, **clumsy))[field] == bad
+    assert (await attempt(name, REPAIR, **clumsy))[field] == good
+    assert (await attempt(name, REPAIR, **clumsy, clumsy_repair=1.0))[field] != good
+
+
+async def test_a_clumsy_setup_agent_leaves_the_answer_and_takes_it_away_in_a_repair() -> None:
+    text = await task()
+
+    async def steps(first: str, **rates: float) -> list[dict[str, Any]]:
+        history: list[dict[str, Any]] = []
+        made = []
+        while True:
+            message = (await sim(**rates).chat(requests.building(first, history)))["choices"][0]["message"]
+            history.append(message)
+            for call in message["tool_calls"]:
+                if call["function"]["name"] == "finish":
+                    return made
+                made.append(json.loads(call["function"]["arguments"]))
+                history.append({"role": "tool", "tool_call_id": call["id"], "content": "exit code: 0\noutput:\n"})
+
+    honest = await steps(text)
+    *others, bad = await steps(text, clumsy_state=1.0)
+    assert others == honest
+    (mended,) = await steps(f"{text}\n{REPAIR}", clumsy_state=1.0)
+    assert bad.get("path", ".orig") in mended["command"]
+    assert len(await steps(f"{text}\n{REPAIR}", clumsy_repair=1.0)) == 2
+
+
+async def test_some_clumsy_checks_are_mended_when_they_are_asked_for_again() -> None:
+    mended = 0
+    for seed in range(12):
+        draft = (await sim().complete(requests.completion("version_control", "reflog-recovery", seed)))["choices"][0]
+        request = requests.structured("Tests", f"# Task\n{draft['text']}")
+        honest = json.loads(requests.text_of(await sim().chat(request)))["checks"]
+        request["messages"] += [{"role": "assistant", "content": "{}"}, {"role": "user", "content": "Correct it."}]
+        again = json.loads(requests.text_of(await sim(clumsy_tests=1.0).chat(request)))["checks"]
+        mended += again == honest
+    assert 2 <= mended <= 10

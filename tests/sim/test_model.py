@@ -1,10 +1,15 @@
 """Every role's request gets the right kind of answer, from its text alone."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from envs.answers import Holding
+from envs.contract import breaches, statements
+from envs.writers import demands
+from synth.sim import contract
 from synth.sim.catalog import built_in
 from synth.sim.misbehave import Misbehaviour
 from synth.sim.model import Sim, count_tokens
@@ -122,33 +127,88 @@ async def test_wrong_requests_are_refused(call: str, payload: dict[str, Any]) ->
     assert raised.value.body["error"]["type"] == "invalid_request_error"
 
 
+async def written(name: str, text: str, *further: tuple[str, str], **rates: float) -> Any:
+    """The answer of a writer to a prompt, and to what was said afterwards."""
+    request = requests.structured(name, text)
+    request["messages"] += [{"role": role, "content": content} for role, content in further]
+    return json.loads(requests.text_of(await sim(**rates).chat(request)))
+
+
+def numbered(texts: Sequence[str]) -> str:
+    """Statements as the prompts number them."""
+    lines = "\n".join(f"{number}. {text}" for number, text in enumerate(texts, start=1))
+    return f"# Statements\nThe same:\n\n{lines}\n\n# Initial state\n1. no statement"
+
+
 async def test_writers_answer_from_the_ticket() -> None:
     task = await task_of(9)
     scenario = built_in().recognise(task)
     assert scenario is not None
-
-    async def written(name: str) -> Any:
-        return json.loads(requests.text_of(await sim().chat(requests.structured(name, f"# Task\n{task}"))))
-
-    assert await written("Instruction") == {"instruction": scenario.instruction}
-    assert await written("Solution") == {"script": scenario.solution()}
-    tests = await written("Tests")
-    assert set(tests) == {"checks", "wrong_outputs", "partial_solutions"}
+    draft = f"# Task\n{task}\n"
+    assert await written("Instruction", draft) == {"instruction": scenario.instruction}
+    assert await written("Solution", draft) == {"script": scenario.solution()}
+    assert await written("Alternative", draft) == {"script": scenario.alternative() or ""}
+    wanted = statements(scenario.instruction)
+    tests = await written("Tests", draft + numbered(wanted))
+    assert set(tests) == {"checks", "wrong_outputs", "partial_solutions", "contract"}
     assert tests["checks"] == scenario.checks()
     wrong = {script.name: script.text for script in scenario.wrong()}
     assert len(tests["wrong_outputs"]) == 2
     assert all(wrong[each["name"]] == each["script"] for each in tests["wrong_outputs"])
     assert len(tests["partial_solutions"]) == 1
+    holdings = [Holding.model_validate(one) for one in tests["contract"]]
+    assert breaches(scenario.instruction, tests["checks"], demands(wanted, holdings)) == []
+    assert await written("Contract", draft + numbered(wanted)) == {"contract": tests["contract"]}
+
+
+async def test_the_solver_keeps_what_ended_well_and_does_the_rest_again() -> None:
+    task = await task_of(9)
+    scenario = built_in().recognise(task)
+    assert scenario is not None
+    first = ("assistant", '{"script": "exit 3"}')
+    kept = await written("Review", f"# Task\n{task}", first, ("user", "# Run 1\nexit code: 0\noutput:\nexit code: 1"))
+    assert kept["verdict"] == "keep"
+    again = await written("Review", f"# Task\n{task}", first, ("user", "# Run 1\nexit code: 3"))
+    assert (again["verdict"], again["script"]) == ("rewrite", scenario.solution())
+    right = ("assistant", json.dumps(again, ensure_ascii=False))
+    third = await written("Review", f"# Task\n{task}", right, ("user", "# Run 2\nexit code: 3"))
+    assert third["verdict"] == "state"
+
+
+async def test_the_contract_knows_what_is_not_the_scenarios_own() -> None:
+    task = await task_of(9)
+    scenario = built_in().recognise(task)
+    assert scenario is not None
+    extra = "The file /app/x must be there."
+    tests = await written("Tests", f"# Task\n{task}\n" + numbered([*statements(scenario.instruction), extra]))
+    assert tests["contract"][-1]["checks"] == []
+    less = await written("Tests", f"# Task\n{task}\n" + numbered(statements(scenario.instruction)[:1]))
+    assert len(less["contract"]) == 1
+
+
+def test_every_scenario_has_a_contract_without_breaches() -> None:
+    catalog = built_in()
+    for domain in catalog.domains():
+        for topic in catalog.topics(domain):
+            scenario = catalog.draw(domain, topic, 11)
+            assert scenario is not None
+            wanted, checks = statements(scenario.instruction), scenario.checks()
+            assert contract.statements(scenario.instruction) == list(wanted)
+            answer = contract.answered(numbered(wanted), scenario.instruction, checks, contract.check_names(checks))
+            made = demands(wanted, [Holding.model_validate(one) for one in answer])
+            assert breaches(scenario.instruction, checks, made) == [], (domain, topic)
 
 
 async def test_writers_of_an_unknown_task_answer_in_form() -> None:
     for name, keys in (
         ("Instruction", {"instruction"}),
         ("Solution", {"script"}),
-        ("Tests", {"checks", "wrong_outputs", "partial_solutions"}),
+        ("Review", {"verdict", "reason", "script"}),
+        ("Alternative", {"script"}),
+        ("Contract", {"contract"}),
+        ("Tests", {"checks", "wrong_outputs", "partial_solutions", "contract"}),
     ):
-        answer = json.loads(requests.text_of(await sim().chat(requests.structured(name, "# Task\nsomething else"))))
-        assert set(answer) == keys
+        assert set(await written(name, "# Task\nsomething else")) == keys
 
 
 async def test_the_setup_agent_goes_on_by_the_results_and_finishes() -> None:

@@ -250,6 +250,8 @@ async def prove(
     references = [solution, solution]
     if not every:
         others, references = {wrong[0].name: wrong[0].text}, [solution]
+    if (other := scenario.alternative()) is not None:
+        references.append(other)
     results = await gather(*(tried.after(image, script, checks) for script in ("true", *references, *others.values())))
     nothing, passed, rest = results[0], results[1 : 1 + len(references)], results[1 + len(references) :]
     assert nothing, "doing nothing passes"

@@ -77,6 +77,25 @@ class EncodingRepair(EncodingRepairTask):
             f"file {self.exports}/*.csv\n"
         )
 
+    def alternative(self) -> str:
+        return (
+            "#!/bin/bash\nset -euo pipefail\nexport LC_ALL=C.UTF-8\nnew=$(mktemp)\n"
+            "# three readings of each file, by iconv; the one whose length is right is taken\n"
+            "reading() {\n"
+            "  case $1 in\n"
+            "    plain) iconv -f UTF-8 -t UTF-8 \"$2\" | sed '1s/^\\xEF\\xBB\\xBF//' ;;\n"
+            "    doubled) reading plain \"$2\" | iconv -f UTF-8 -t CP1252 | iconv -f UTF-8 -t UTF-8 ;;\n"
+            '    *) iconv -f "$1" -t UTF-8 "$2" ;;\n'
+            "  esac 2> /dev/null\n}\n"
+            f"tail -n +2 {self.manifest} | tr -d '\\r' | while IFS=, read -r file system _ characters; do\n"
+            f"  native=$(awk -F, -v s=\"$system\" '$1 == s {{print $2}}' {self.table} | tr -d '\\r')\n"
+            '  for kind in plain doubled "$native"; do\n'
+            f"    reading \"$kind\" {self.exports}/\"$file\" | sed 's/\\r$//' > \"$new\" || continue\n"
+            '    [ "$(wc -m < "$new")" -eq "$characters" ] || continue\n'
+            f'    cmp -s "$new" {self.exports}/"$file" || cat "$new" > {self.exports}/"$file"\n'
+            '    echo "$file: $kind"\n    break\n  done\ndone\nrm "$new"\n'
+        )
+
     def wrong(self) -> list[Script]:
         fits = "if len(text) == int(row['characters']):"
         return [

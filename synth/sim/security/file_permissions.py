@@ -82,6 +82,21 @@ class FilePermissions(FilePermissionsTask):
             f"# programs and keys\n{self._tools()}{self._vault()}getfacl -p {self.root}/*\n"
         )
 
+    def alternative(self) -> str:
+        folder = f"u::rwx,g::rwx,g:{self.look}:r-x,m::rwx,o::---"
+        default = ",".join(f"d:{entry}" for entry in folder.split(","))
+        return (
+            f"#!/bin/bash\nset -euo pipefail\ncd {self.root}\ngpasswd -a {self.writers[1].login} {self.edit}\n"
+            "chown 0:0 .\nchmod u=rwx,go=rx .\n"
+            "# each folder and file gets its whole list in one go\n"
+            f"chgrp -R {self.edit} {self.work} {self.box} {self.tools}\nchown -R root {self.work} {self.box} {self.tools}\n"
+            f"find {self.work} -type f -exec chmod u=rw,g=rw,o= {{}} + -exec setfacl --set u::rw-,g::rw-,g:{self.look}:r--,m::rw-,o::--- {{}} +\n"
+            f"find {self.work} -type d -exec chmod u=rwx,g=rwxs,o= {{}} + -exec setfacl --set {folder},{default} {{}} +\n"
+            f"setfacl --set u::rwx,g::-wx,g:{self.look}:-wx,m::-wx,o::--- {self.box}\nchmod +t {self.box}\n"
+            f"chmod u=rwx,g=rx,o= {self.tools}\nfind {self.tools} -type f -exec chmod u=rwx,g=rx,o=,ug-s {{}} +\n"
+            f"chown -R 0:0 {self.vault}\nfind {self.vault} -type d -exec chmod u=rwx,go= {{}} +\nfind {self.vault} -type f -exec chmod u=rw,go= {{}} +\n"
+        )
+
     def wrong(self) -> list[Script]:
         rest = self._box() + self._tools() + self._vault()
         plain = self._work().split("setfacl")[0]

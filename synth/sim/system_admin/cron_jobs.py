@@ -84,6 +84,19 @@ class CronJobs(CronJobsTask):
     def solution(self) -> str:
         return f"#!/bin/bash\nset -euo pipefail\n{self._install(self._tables([], True))}cat {self.table}\n"
 
+    def alternative(self) -> str:
+        lines = "".join(f"{line!r}, " for line in self._tables([], True).splitlines())
+        own = f"/var/spool/cron/crontabs/{self.person}"
+        return (
+            "#!/bin/bash\nset -euo pipefail\n# the table is written as a whole, line by line, and put in place in one move\n"
+            f"python3 - <<'END'\nimport os, pathlib\n\nlines = [{lines}]\n"
+            f"new = pathlib.Path({self.table + '.new'!r})\nnew.write_text(''.join(line + '\\n' for line in lines))\n"
+            f"new.chmod(0o644)\nfound = pathlib.Path({self.found!r})\nfound.unlink()\nos.replace(new, {self.table!r})\n"
+            f"own = pathlib.Path({own!r})\n"
+            f"kept = [line for line in own.read_text().splitlines(True) if {self.scripts[self.hourly]!r} not in line]\n"
+            f"own.write_text(''.join(kept))\nEND\nls -l {self.table} {own}\n"
+        )
+
     def wrong(self) -> list[Script]:
         made = []
         for fault in self.faults:

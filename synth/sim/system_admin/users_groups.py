@@ -69,6 +69,31 @@ class UsersGroups(UsersGroupsTask):
             "share": f"chgrp {self.team_group} {self.share}\nchmod {self.mode} {self.share}\n",
         }
 
+    def alternative(self) -> str:
+        def shell(login: str, path: str) -> str:
+            return f"sed -i '/^{login}:/s#:[^:]*$#:{path}#' /etc/passwd\n"
+
+        join = "".join(
+            f"useradd -u {self.ids[login]} -g {self.gid} -m {login}\n{shell(login, self.shell)}chmod u=rwx,g=rx,o= /home/{login}\n"
+            + (f"gpasswd -a {login} {self.other_group}\n" if login in self.also else "")
+            for login in self.joiners
+        )
+        twin = (
+            f"sed -i 's/^{self.twin}:\\([^:]*\\):[0-9]*:/{self.twin}:\\1:{self.new_id}:/' /etc/passwd\n"
+            f"find /home/{self.twin} -exec chown -h {self.new_id} {{}} +\n"
+            if self.doubled
+            else shell(self.twin, self.shell)
+        )
+        return (
+            f"#!/bin/bash\nset -euo pipefail\n{join}chage -E {self.expiry} {self.temporary}\n"
+            "# the tables are edited where a program would do more than is asked\n"
+            f"passwd -q -l {self.leaver}\nchage -E 1970-01-02 {self.leaver}\n{shell(self.leaver, '/usr/sbin/nologin')}"
+            f"sed -i '/^{self.other_group}:/{{s/\\([:,]\\){self.leaver},/\\1/;s/[,]\\{{0,1\\}}{self.leaver}$//}}' /etc/group /etc/gshadow\n"
+            f"chown -R --from={self.leaver} {self.stays} {self.share}\n{twin}"
+            f"passwd -q -l {self.service}\n{shell(self.service, '/usr/sbin/nologin')}"
+            f"chown :{self.team_group} {self.share}\nchmod {self.mode} {self.share}\n"
+        )
+
     def _without(self, *names: str, **replaced: str) -> str:
         return "".join(replaced.get(name, text) for name, text in self._steps().items() if name not in names)
 

@@ -43,6 +43,17 @@ class CherryPickBackport(CherryPickBackportTask):
             'GIT_EDITOR=true git cherry-pick --continue\ngit log --oneline -n 8\ngit status --short\nrm "$picks"\n'
         )
 
+    def alternative(self) -> str:
+        wanted = " ".join(f"-e '{self.label}: {self.ids[i]}'" for i in self.picks)
+        return (
+            f"#!/bin/bash\nset -euo pipefail\ncd {self.folder}\ngit switch -q {self.release}\n"
+            "# commit by commit from the fork on; each that speaks of a wanted fix is taken on its own\n"
+            f'for commit in $(git rev-list --reverse "$(git merge-base main HEAD)..main"); do\n'
+            f'  git log -1 --format=%B "$commit" | grep -qxF {wanted} || continue\n'
+            '  git cherry-pick -x "$commit" && continue\n'
+            f"{self._resolve()}  GIT_EDITOR=true git cherry-pick --continue\ndone\ngit log --oneline -n 8\n"
+        )
+
     def wrong(self) -> list[Script]:
         path = self._path(self.hard)
         theirs, ours = (

@@ -63,6 +63,19 @@ class ReflogRecovery(ReflogRecoveryTask):
             + "git log --oneline --graph -n 15\ngit status\n"
         )
 
+    def alternative(self) -> str:
+        subject = quote(self.lost_subjects[-1])
+        return (
+            "#!/bin/bash\nset -euo pipefail\n"
+            f"cd {self.folder}\n"
+            "# what no name and no reflog entry holds any more, taken from the object store itself\n"
+            "lost=$(git fsck --no-reflogs --unreachable 2>/dev/null | awk '$2 == \"commit\" {print $3}'"
+            f" | xargs git log --no-walk --format='%H %s' | awk -v s={subject} 'substr($0, 42) == s {{print $1; exit}}')\n"
+            f'git update-ref refs/heads/{self.rescue} "$lost"\n'
+            + self._tag("refs/heads/" + self.rescue)
+            + f"git switch -q {self.target}\ngit merge -q -m 'Bring the lost commits back' {self.rescue}\ngit status -sb\n"
+        )
+
     def wrong(self) -> list[Script]:
         tip = self.target
         decoy = self._find_lost().replace(quote(self.lost_subjects[-1]), quote(self.decoy_subject))

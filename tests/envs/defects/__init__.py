@@ -1,0 +1,1 @@
+"""A sound environment, and some thirty like it with one defect each."""
