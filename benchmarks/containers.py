@@ -152,8 +152,8 @@ async def main(image: str) -> None:
                     await engine.build(folder / "environment", tag)
                     await trials(engine, folder, tag, way, 1, 5)
                     await trials(engine, folder, tag, way, 8, 24)
-                await rate("courier: proofs (7 gates), 1 at once", proof, 1, 4)
-                await rate("courier: proofs (7 gates), 4 at once", proof, 4, 12)
+                await rate("courier: proofs (every gate), 1 at once", proof, 1, 4)
+                await rate("courier: proofs (every gate), 4 at once", proof, 4, 12)
             finally:
                 await engine.reap(own=True)
 

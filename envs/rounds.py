@@ -1,6 +1,6 @@
 """Rounds of repair: what one was about, and which part the next one rewrites."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from envs.builder_settings import PARTS, Part
@@ -8,13 +8,6 @@ from taxonomy.task import Rejection
 
 UNWORKABLE = "state-unworkable"
 """Reason of a solver that finds no script to be of use on a state."""
-
-FURTHER: Mapping[str, tuple[Part, ...]] = {
-    "reference-fails": ("solution", "tests", "state"),
-    "alternative-fails": ("solution",),  # the second one: it may be that one which is wrong
-    "contract-broken": ("tests", "instruction"),
-}
-"""Parts that may be at fault besides those that a gate names, tried after them."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +39,7 @@ def part_at_fault(rejection: Rejection, earlier: Sequence[Round]) -> Part:
     if earlier and earlier[-1].outcome == UNWORKABLE:
         return "state"
     named = rejection.evidence.get("parts")
-    wanted = [*(named if isinstance(named, list) else ()), *FURTHER.get(rejection.reason, ())]
-    parts: list[Part] = [part for part in dict.fromkeys(wanted) if part in PARTS] or ["tests"]
+    parts: list[Part] = [part for part in named if part in PARTS] if isinstance(named, list) else []
+    parts = parts or ["tests"]
     tried = sum(one.reason == rejection.reason for one in earlier)
     return parts[tried % len(parts)]

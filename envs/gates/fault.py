@@ -5,12 +5,10 @@ wrong shows in how: a check that crashed is at fault itself, a check that was no
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
+from envs.builder_settings import Part
 from envs.certificate import Gate, GateResult
 from envs.grading import VOID
-
-Part = Literal["state", "instruction", "solution", "tests"]
 
 PARTS: dict[str, tuple[Part, ...]] = {
     "build-broken": ("state",),
@@ -20,15 +18,15 @@ PARTS: dict[str, tuple[Part, ...]] = {
     "flaky": ("solution", "tests"),
     "partial-passes": ("tests",),
     "wrong-passes": ("tests",),
-    "alternative-fails": ("tests", "instruction"),
+    "alternative-fails": ("tests", "instruction", "solution"),  # the second one: it may be that one which is wrong
     "cheat-passes": ("tests",),
     "clock-dependent": ("tests", "solution"),
     "answer-leaked": ("state",),
     "unwritten-check": ("instruction", "tests"),
-    "unchecked-demand": ("tests",),
-    "script-failed": ("solution", "state"),
-    "check-crashed": ("tests", "solution"),
-    "check-unmet": ("solution", "tests"),
+    "unchecked-demand": ("tests", "instruction"),
+    "script-failed": ("solution", "state", "tests"),
+    "check-crashed": ("tests", "solution", "state"),
+    "check-unmet": ("solution", "tests", "state"),
     "no-solution": ("solution",),
 }
 """Parts at fault, most likely first, by the reason of a rejection or, for `reference-fails` and `contract-broken`, by

@@ -172,12 +172,12 @@ def test_an_answer_is_a_leak_unless_it_is_given_or_copying_is_the_task() -> None
 @pytest.mark.parametrize(
     ("exit_code", "message", "parts"),
     [
-        (1, "KeyError: 'x' (line 3)", ("solution", "state")),
-        (0, "KeyError: 'x' (line 3)", ("tests", "solution")),
-        (0, "TimeoutExpired: x", ("solution", "tests")),
-        (0, "JSONDecodeError: x", ("solution", "tests")),
-        (0, "the sum is another", ("solution", "tests")),
-        (0, "Note: the sum is another", ("solution", "tests")),
+        (1, "KeyError: 'x' (line 3)", ("solution", "state", "tests")),
+        (0, "KeyError: 'x' (line 3)", ("tests", "solution", "state")),
+        (0, "TimeoutExpired: x", ("solution", "tests", "state")),
+        (0, "JSONDecodeError: x", ("solution", "tests", "state")),
+        (0, "the sum is another", ("solution", "tests", "state")),
+        (0, "Note: the sum is another", ("solution", "tests", "state")),
     ],
 )
 def test_the_part_at_fault_follows_from_what_was_seen(exit_code: int, message: str, parts: tuple[str, ...]) -> None:
