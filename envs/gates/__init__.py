@@ -3,8 +3,9 @@
 `examine` runs them over any task folder and says what was found; `prove` certifies a folder in which nothing was.
 """
 
+from envs.builder_settings import Part
 from envs.gates.examine import Examination, examine
-from envs.gates.fault import Finding, Part
+from envs.gates.fault import Finding
 from envs.gates.prove import Proven, prove
 from envs.gates.settings import GateSettings
 

@@ -22,14 +22,15 @@ pytestmark = [pytest.mark.docker, pytest.mark.slow]
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Iterator[str]:
     """Address of a second engine that shares nothing with the first but the kernel."""
-    if os.getuid() != 0 or shutil.which("dockerd") is None:
-        pytest.skip("a second Docker engine needs root and the dockerd program")
+    if os.getuid() != 0 or shutil.which("dockerd") is None or shutil.which("unshare") is None:
+        pytest.skip("a second Docker engine needs root, dockerd and unshare")
     # A socket's path must be short, and the engine's folders may not lie on the file system of a container.
     address = f"unix://{tmp_path}/s"
     folders = ("--data-root", f"{tmp_path}/data", "--exec-root", f"{tmp_path}/exec", "--pidfile", f"{tmp_path}/pid")
+    # In a network namespace of its own: without a bridge it would take away that of the first engine.
     network = ("--bridge", "none", "--iptables=false", "--ip6tables=false")
     with (tmp_path / "log").open("w") as log:
-        engine = subprocess.Popen(["dockerd", *folders, *network, "--host", address], stdout=log, stderr=log)
+        engine = subprocess.Popen(["unshare", "--net", "dockerd", *folders, *network, "--host", address], stdout=log, stderr=log)
     try:
         end = time.monotonic() + 60
         while True:
