@@ -30,7 +30,8 @@ def elsewhere(tmp_path: Path) -> Iterator[str]:
     # In a network namespace of its own: without a bridge it would take away that of the first engine.
     network = ("--bridge", "none", "--iptables=false", "--ip6tables=false")
     with (tmp_path / "log").open("w") as log:
-        engine = subprocess.Popen(["unshare", "--net", "dockerd", *folders, *network, "--host", address], stdout=log, stderr=log)
+        command = ["unshare", "--net", "dockerd", *folders, *network, "--host", address]
+        engine = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         end = time.monotonic() + 60
         while True:
