@@ -165,7 +165,7 @@ async def test_gates_repair_and_gates_again(bench: Bench, stub: Stub, tmp_path: 
 
 
 def test_the_part_at_fault_is_the_first_that_was_not_tried_for_this_reason() -> None:
-    said = failed("reference-fails", "solution", "tests")
+    said = failed("reference-fails", "solution", "tests", "state")
     assert part_at_fault(said, []) == "solution"
     once = [Round(1, "solution", "reference-fails", "")]
     assert part_at_fault(said, once) == "tests"
@@ -174,7 +174,7 @@ def test_the_part_at_fault_is_the_first_that_was_not_tried_for_this_reason() -> 
     assert part_at_fault(said, twice) == "state"
     assert part_at_fault(said, [*twice, Round(3, "state", "reference-fails", "")]) == "solution"
     assert part_at_fault(said, [Round(1, "solution", "reference-fails", "", "state-unworkable")]) == "state"
-    broken = failed("alternative-fails", "tests", "instruction")
+    broken = failed("alternative-fails", "tests", "instruction", "solution")
     rounds = [Round(1, "tests", "alternative-fails", ""), Round(2, "instruction", "alternative-fails", "")]
     assert part_at_fault(broken, rounds) == "solution"
 
