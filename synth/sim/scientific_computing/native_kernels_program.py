@@ -324,5 +324,7 @@ def check_other_files_untouched():
     """Kernel, makefile, plain version and description are what they were, and the library is built."""
     for path, text in KEPT.items():
         assert read(path) == text, f"{path} was changed"
-    assert os.path.isfile(os.path.join(FOLDER, LIBRARY)), f"{LIBRARY} is not built"
+    loads = "import ctypes, sys; [getattr(ctypes.CDLL(sys.argv[1]), name) for name in sys.argv[2:]]"
+    built = run("/usr/bin/python3", "-I", "-B", "-c", loads, os.path.join(FOLDER, LIBRARY), *NAMES)
+    assert built.returncode == 0, f"{LIBRARY} is not built"
 '''
