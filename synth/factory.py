@@ -126,24 +126,26 @@ class Factory:
             trials = self._stages.trials(task)
             owed = [trial for trial in trials if not self._stages.settled(trial)]
             image = await self._stages.image(task) if owed else ""
+            stands = not any(self._stages.accepted(trial) for trial in trials)
             for trial in owed:
                 # An item stands for one of those still wanted; a second trajectory of it may be one too many.
-                if self._accepted + self._working <= self._order.n:
-                    await self._trial(trial, image)
+                if stands or self._accepted + self._working <= self._order.n:
+                    stands = not await self._trial(trial, image) and stands
         return any(self._stages.accepted(trial) for trial in trials)
 
-    async def _trial(self, trial: Trial, image: str) -> None:
-        """One rollout of a proven task, up to the policy."""
+    async def _trial(self, trial: Trial, image: str) -> bool:
+        """One rollout of a proven task, up to the policy; whether its trajectory is accepted."""
         trajectory = await self._stages.roll_out(trial, image)
         if isinstance(trajectory, Rejection):
-            return
+            return False
         if self._stages.worth_reexecuting(trajectory):
             again = await self._stages.reexecute(trial, trajectory, image)
             if isinstance(again, Rejection):
-                return
+                return False
             trajectory = again
-        if not isinstance(self._stages.choose(trial, trajectory), Rejection):
-            self._accepted += 1
+        chosen = not isinstance(self._stages.choose(trial, trajectory), Rejection)
+        self._accepted += chosen
+        return chosen
 
     @asynccontextmanager
     async def _image_gone_after(self, task: Task) -> AsyncIterator[None]:
