@@ -169,7 +169,7 @@ def test_what_goes_into_the_image(tmp_path: Path) -> None:
 def test_the_marks_of_a_failed_download() -> None:
     for line in (
         "curl: (6) Could not resolve host: astral.sh",
-        "W: Failed to fetch http://deb.debian.org/x Temporary failure resolving 'deb.debian.org'",
+        "W: Failed to fetch http://mirror.example/x Temporary failure resolving 'mirror.example'",
         "E: Unable to locate package jq",
         "ERROR: No matching distribution found for pytest==8.4.1",
         "/tests/test.sh: line 12: uvx: command not found",
